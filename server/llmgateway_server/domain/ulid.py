@@ -1,0 +1,17 @@
+"""ULIDs: 48 bits of Unix milliseconds, 80 random bits, in Crockford's base 32.
+
+Source: https://github.com/ulid/spec.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def new_ulid() -> str:
+    """A fresh ULID of 26 upper-case characters."""
+    value = time.time_ns() // 1_000_000 << 80 | secrets.randbits(80)
+    return "".join(_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))

@@ -1,0 +1,207 @@
+"""One answer on its way: from the first connect to the finish."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from llmgateway_server.domain.answer import Finish, Route, Usage
+from llmgateway_server.domain.errors import AttemptFailure, GatewayError, Reason
+from llmgateway_server.domain.events import (
+    ProviderEvent,
+    ReasoningDelta,
+    SignatureDelta,
+    StreamEvent,
+    StreamStart,
+)
+from llmgateway_server.domain.request import GenerationRequest
+from llmgateway_server.domain.ulid import new_ulid
+from llmgateway_server.gateway.alarm import Alarm
+from llmgateway_server.gateway.routes import Resolution
+from llmgateway_server.ports.provider import Provider, ProviderStream
+
+# Faults of a provider become STREAM_INTERRUPTED once content was delivered: a caller can then
+# only start over. What the caller itself can mend keeps its name.
+_KEEPS_ITS_NAME = frozenset(
+    {
+        Reason.CONTENT_BLOCKED,
+        Reason.CONTEXT_LENGTH_EXCEEDED,
+        Reason.DEADLINE_EXCEEDED,
+        Reason.INTERNAL,
+    }
+)
+
+
+T = TypeVar("T")
+
+
+class Generation:
+    """A call's answer, pulled by the one task that serves the call.
+
+    `read` gives what became available since the last read, and applies the timers of the route;
+    nothing is read ahead, so a reader that is slow slows the provider down.
+    """
+
+    def __init__(
+        self,
+        request: GenerationRequest,
+        resolution: Resolution,
+        provider: Provider,
+        deadline: float,
+    ) -> None:
+        self.response_id = new_ulid()
+        self.route = Route(resolution.target.provider, resolution.target.model, attempt_count=0)
+        self._request = request
+        self._resolution = resolution
+        self._provider = provider
+        self._deadline = deadline
+        self._loop = asyncio.get_running_loop()
+        self._began = self._loop.time()
+        self._alarm = Alarm()
+        self._stream: ProviderStream | None = None
+        self._delivered = False
+        self._visible = _Visible() if not request.output.include_reasoning else None
+
+    async def read(self) -> Sequence[StreamEvent]:
+        """The next events: StreamStart first of all, Finish last of all.
+
+        Start-up frames are held back until the first content, so that nothing is delivered of an
+        attempt that fails before it.
+
+        Raises:
+            GatewayError: the call failed; it carries what is known of the answer so far.
+        """
+        stream = self._stream
+        try:
+            if stream is None:
+                return await self._begin()
+            return await self._next(stream)
+        except GatewayError as error:
+            raise self._described(error) from None
+
+    def close(self) -> None:
+        """Gives everything back at once; an unfinished upstream is cut off."""
+        self._alarm.close()
+        if self._stream is not None:
+            self._stream.close()
+
+    async def _begin(self) -> Sequence[StreamEvent]:
+        timers = self._resolution.timers
+        due = min(self._began + timers.first_content, self._deadline)
+        self.route = replace(self.route, attempt_count=1)
+        opening = self._provider.open(self._request, self._resolution.target.model, timers)
+        stream = self._stream = await self._wait(opening, due, "first content")
+        events: Sequence[StreamEvent] = ()
+        while not events:
+            batch = await self._wait(stream.read(), due, "first content")
+            if batch:
+                events = self._seen(batch)
+                # Reasoning that nobody asked to see is progress all the same.
+                due = min(self._loop.time() + timers.idle_content, self._deadline)
+        self._delivered = True
+        self.route = replace(
+            self.route,
+            provider_request_id=stream.request_id,
+            time_to_first_token=self._loop.time() - self._began,
+        )
+        return [StreamStart(self.response_id, self._resolution.target.name, self.route), *events]
+
+    async def _next(self, stream: ProviderStream) -> Sequence[StreamEvent]:
+        timers = self._resolution.timers
+        # Both idle timers start anew with each call: time in which the reader kept us waiting
+        # is not the provider's.
+        content_due = min(self._loop.time() + timers.idle_content, self._deadline)
+        while True:
+            bytes_due = self._loop.time() + timers.idle_bytes
+            if bytes_due < content_due:
+                batch = await self._wait(stream.read(), bytes_due, "bytes")
+            else:
+                batch = await self._wait(stream.read(), content_due, "content")
+            if batch:
+                events = self._seen(batch)
+                if events:
+                    return events
+                content_due = min(self._loop.time() + timers.idle_content, self._deadline)
+
+    async def _wait(self, awaitable: Awaitable[T], due: float, waited_for: str) -> T:
+        try:
+            return await self._alarm.wait(awaitable, due)
+        except TimeoutError:
+            if self._loop.time() >= self._deadline:
+                raise GatewayError(
+                    Reason.DEADLINE_EXCEEDED, "the call's deadline passed before the answer ended"
+                ) from None
+            raise GatewayError(
+                Reason.PROVIDER_TIMEOUT,
+                f"{self._resolution.target.name} sent no {waited_for} in time",
+                attempt=self._attempt(),
+            ) from None
+
+    def _seen(self, events: Sequence[ProviderEvent]) -> Sequence[StreamEvent]:
+        if self._visible is not None:
+            events = self._visible.filter(events)
+        if events and isinstance(events[-1], Finish):
+            finish = replace(events[-1], total_duration=self._loop.time() - self._began)
+            return [*events[:-1], finish]
+        return events
+
+    def _attempt(self) -> AttemptFailure:
+        target = self._resolution.target
+        request_id = self._stream.request_id if self._stream else ""
+        return AttemptFailure(target.provider, target.model, provider_request_id=request_id)
+
+    def _described(self, error: GatewayError) -> GatewayError:
+        """The error as the caller shall see it, with what is known of the answer so far."""
+        if self._delivered and error.reason not in _KEEPS_ITS_NAME:
+            cause = error
+            error = GatewayError(
+                Reason.STREAM_INTERRUPTED,
+                f"the answer broke off: {cause.message}",
+                metadata=(*cause.metadata, ("cause", cause.reason.value)),
+            )
+            error.attempts = cause.attempts
+        elif error.reason is Reason.MODEL_NOT_FOUND and self._resolution.route:
+            cause = error
+            error = GatewayError(
+                Reason.ROUTE_MISCONFIGURED,
+                f'the route "{self._resolution.route}" leads to {self._resolution.target.name}, '
+                "a model that the provider does not have",
+            )
+            error.attempts = cause.attempts
+        error.response_id = self.response_id
+        error.partial_output_sent = self._delivered
+        error.usage = self._stream.usage if self._stream else None
+        return error
+
+
+class _Visible:
+    """Takes reasoning out of a stream whose caller did not ask for it.
+
+    The parts that stay are numbered anew, so that part 0 is the first that the caller sees.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[int, int] = {}
+        self._hid_any = False
+
+    def filter(self, events: Sequence[ProviderEvent]) -> Sequence[ProviderEvent]:
+        hidden = any(isinstance(event, ReasoningDelta | SignatureDelta) for event in events)
+        self._hid_any = self._hid_any or hidden
+        if not self._hid_any:
+            # Nothing was renumbered so far, yet later parts must know which numbers are taken.
+            for event in events:
+                if not isinstance(event, Usage | Finish):
+                    self._numbers.setdefault(event.part_index, len(self._numbers))
+            return events
+        return [shown for event in events if (shown := self._renumbered(event)) is not None]
+
+    def _renumbered(self, event: ProviderEvent) -> ProviderEvent | None:
+        if isinstance(event, Usage | Finish):
+            return event
+        if isinstance(event, ReasoningDelta | SignatureDelta):
+            return None
+        number = self._numbers.setdefault(event.part_index, len(self._numbers))
+        return event if number == event.part_index else replace(event, part_index=number)

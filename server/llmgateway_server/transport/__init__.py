@@ -1,0 +1,1 @@
+"""How callers reach the gateway: one folder a protocol."""

@@ -1,0 +1,1 @@
+"""The gRPC side: services, the mapping between protobuf and domain, statuses, health, drain."""

@@ -1,0 +1,121 @@
+"""The boundary that every RPC passes: bytes in, a status of our own out.
+
+Handlers take raw bytes and write raw bytes, so that parsing, serialising and every failure happen
+inside this boundary and not in grpc, whose answer to an exception is its text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+
+from llmgateway_server.domain.errors import GatewayError, Reason, Violation
+from llmgateway_server.domain.ulid import new_ulid
+from llmgateway_server.transport.grpc.call import Call, Context, LiveCalls, MethodBudget
+from llmgateway_server.transport.grpc.status import internal_error, status_of
+
+logger = logging.getLogger(__name__)
+
+# grpc itself accepts a little more (server.py), so that a caller who sends too much learns why.
+MAX_REQUEST_BYTES = 20 * 1024 * 1024
+
+Request = TypeVar("Request", bound=Message)
+Result = TypeVar("Result")
+Write = Callable[[bytes], Awaitable[None]]
+Method = grpc.RpcMethodHandler[Any, Any]
+
+
+class Boundary:
+    """Makes grpc handlers of engine-neutral functions."""
+
+    def __init__(self, calls: LiveCalls) -> None:
+        self._calls = calls
+
+    def unary(
+        self,
+        request_type: type[Request],
+        budget: MethodBudget,
+        handle: Callable[[Request, Call], Awaitable[Message]],
+    ) -> Method:
+        """A unary method: `handle` returns the response."""
+
+        async def serve(raw: bytes, context: Context) -> bytes:
+            async def work(call: Call) -> bytes:
+                response = await handle(_parsed(request_type, raw), call)
+                return response.SerializeToString()
+
+            return await self._serve(context, budget, work)
+
+        return grpc.unary_unary_rpc_method_handler(serve)
+
+    def server_stream(
+        self,
+        request_type: type[Request],
+        budget: MethodBudget,
+        handle: Callable[[Request, Call, Write], Awaitable[None]],
+    ) -> Method:
+        """A streaming method: `handle` writes serialised messages and returns at the end."""
+
+        # Not an async generator: grpc would close one in a foreign task when the caller cancels.
+        async def serve(raw: bytes, context: Context) -> None:
+            async def work(call: Call) -> None:
+                await handle(_parsed(request_type, raw), call, context.write)
+
+            await self._serve(context, budget, work)
+
+        return grpc.unary_stream_rpc_method_handler(serve)
+
+    async def _serve(
+        self, context: Context, budget: MethodBudget, work: Callable[[Call], Awaitable[Result]]
+    ) -> Result:
+        call = Call(context, budget)
+        try:
+            with self._calls.track(call):
+                result = await work(call)
+                context.set_trailing_metadata(call.trailers())
+                return result
+        except asyncio.CancelledError:
+            interruption = call.interruption()
+            if interruption is None:
+                raise
+            error = interruption
+        except GatewayError as failure:
+            error = failure
+        except Exception as bug:
+            # A write to a caller that has just gone fails with an error of grpc's own.
+            if context.cancelled():
+                raise asyncio.CancelledError from None
+            error = _logged(bug)
+        code, message, trailers = status_of(error)
+        # Always raises; what was set as trailers before is replaced.
+        return await context.abort(code, message, (*call.trailers(), *trailers))
+
+
+def _parsed(request_type: type[Request], raw: bytes) -> Request:
+    if len(raw) > MAX_REQUEST_BYTES:
+        raise GatewayError(
+            Reason.REQUEST_TOO_LARGE, f"the request has more than {MAX_REQUEST_BYTES} bytes"
+        )
+    try:
+        return request_type.FromString(raw)
+    except DecodeError:
+        name = request_type.DESCRIPTOR.full_name
+        raise GatewayError(
+            Reason.REQUEST_INVALID,
+            f"the request is no {name}",
+            violations=(Violation("", f"must be the bytes of a {name}"),),
+        ) from None
+
+
+def _logged(bug: Exception) -> GatewayError:
+    """Logs where it happened; not what the exception says, which may quote keys or prompts."""
+    response_id = new_ulid()
+    frames = "".join(traceback.format_tb(bug.__traceback__))
+    logger.error("bug %s: %s at\n%s", response_id, type(bug).__name__, frames)
+    return internal_error(response_id)

@@ -1,0 +1,127 @@
+"""What the transport knows of one call: its id, its budget, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import grpc
+from msgspec import Struct
+
+from llmgateway_server.domain.answer import Route
+from llmgateway_server.domain.errors import GatewayError, Reason
+from llmgateway_server.domain.ulid import new_ulid
+
+Context = grpc.aio.ServicerContext[bytes, bytes]
+Metadata = tuple[tuple[str, str | bytes], ...]
+
+# The rich status has to be on its way before the client's own deadline, which carries none.
+_RESERVE = 0.1
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+class MethodBudget(Struct, frozen=True):
+    """Seconds that calls of a method may take: without a deadline of the caller's, and at most."""
+
+    default: float
+    maximum: float
+
+
+class Call:
+    """One call in flight.
+
+    `deadline` is loop time. `route` is set by the handler as soon as it knows it.
+    """
+
+    def __init__(self, context: Context, budget: MethodBudget) -> None:
+        self.request_id = _request_id(context.invocation_metadata() or ())
+        self.route: Route | None = None
+        self._loop = asyncio.get_running_loop()
+        self.deadline = self._loop.time() + _seconds(context.time_remaining(), budget)
+        self._task = asyncio.current_task()
+        self._interruption: GatewayError | None = None
+
+    def interrupt(self, error: GatewayError) -> None:
+        """Ends the call from outside its task, with this error."""
+        if self._interruption is None and self._task is not None:
+            self._interruption = error
+            self._task.cancel()
+
+    def interruption(self) -> GatewayError | None:
+        """The error that cancelled the call's task; None where the caller itself went away."""
+        if self._interruption is None or self._task is None:
+            return None
+        return self._interruption if self._task.uncancel() == 0 else None
+
+    def trailers(self) -> Metadata:
+        """The trailing metadata that every call ends with, well or not."""
+        trailers: Metadata = (("x-request-id", self.request_id),)
+        if self.route is None:
+            return trailers
+        return (
+            *trailers,
+            ("x-llmgateway-provider", self.route.provider),
+            ("x-llmgateway-attempts", str(self.route.attempt_count)),
+            ("x-llmgateway-cache", self.route.cache_status.value),
+        )
+
+
+class LiveCalls:
+    """The calls in flight, so that a drain can wait for them or end them."""
+
+    def __init__(self) -> None:
+        self._calls: set[Call] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.draining = False
+
+    def __len__(self) -> int:
+        """How many calls are in flight."""
+        return len(self._calls)
+
+    @contextmanager
+    def track(self, call: Call) -> Iterator[None]:
+        """Counts the call while it runs.
+
+        Raises:
+            GatewayError: the gateway is draining.
+        """
+        if self.draining:
+            raise GatewayError(
+                Reason.GATEWAY_DRAINING,
+                "this gateway is shutting down; another replica will answer",
+                retry_after=1.0,
+            )
+        self._calls.add(call)
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._calls.discard(call)
+            if not self._calls:
+                self._idle.set()
+
+    async def wait_idle(self) -> None:
+        """Returns when no call is in flight."""
+        await self._idle.wait()
+
+    def interrupt_all(self, error: GatewayError) -> None:
+        """Ends every call with this error."""
+        for call in self._calls:
+            call.interrupt(error)
+
+
+def _seconds(remaining: float | None, budget: MethodBudget) -> float:
+    if remaining is None:
+        return budget.default
+    # A short deadline is not spent on the reserve.
+    return min(max(remaining - min(_RESERVE, remaining / 4), 0.0), budget.maximum)
+
+
+def _request_id(metadata: Iterable[tuple[str, str | bytes]]) -> str:
+    for key, value in metadata:
+        if key == "x-request-id" and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
+            return value
+    return new_ulid()

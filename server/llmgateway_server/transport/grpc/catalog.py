@@ -1,0 +1,145 @@
+"""CatalogService: what can be asked for, from memory."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from llmgateway.v1 import catalog_service_pb2 as pb
+from llmgateway_server.domain.catalog import ModelEntry, RouteEntry
+from llmgateway_server.domain.errors import GatewayError, Reason, Violation
+from llmgateway_server.gateway.routes import RouteTable
+from llmgateway_server.transport.grpc.boundary import Boundary, Method
+from llmgateway_server.transport.grpc.call import Call, MethodBudget
+
+SERVICE = pb.DESCRIPTOR.services_by_name["CatalogService"].full_name
+
+_BUDGET = MethodBudget(default=10.0, maximum=10.0)
+_PAGE = 100
+_MOST = 1000
+
+Row = TypeVar("Row", pb.Model, pb.Provider)
+
+
+class CatalogHandlers:
+    """The methods of CatalogService over one route table."""
+
+    def __init__(self, table: RouteTable) -> None:
+        since = Timestamp()
+        since.GetCurrentTime()
+        self._models = _models(table)
+        self._providers = sorted(
+            (
+                pb.Provider(
+                    name=provider.name,
+                    dialect=provider.dialect,
+                    state=pb.PROVIDER_STATE_ACTIVE,
+                    state_change_time=since,
+                )
+                for provider in table.providers.values()
+            ),
+            key=lambda provider: provider.name,
+        )
+
+    def methods(self, boundary: Boundary) -> dict[str, Method]:
+        """The grpc handlers by method name."""
+        return {
+            "ListModels": boundary.unary(pb.ListModelsRequest, _BUDGET, self.list_models),
+            "GetModel": boundary.unary(pb.GetModelRequest, _BUDGET, self.get_model),
+            "ListProviders": boundary.unary(pb.ListProvidersRequest, _BUDGET, self.list_providers),
+            "GetProvider": boundary.unary(pb.GetProviderRequest, _BUDGET, self.get_provider),
+        }
+
+    async def list_models(
+        self, request: pb.ListModelsRequest, _call: Call
+    ) -> pb.ListModelsResponse:
+        """A page of routes and models, by name."""
+        rows = [row for row in self._models if request.provider in {"", row.provider}]
+        page, token = _page(rows, request.page_size, request.page_token)
+        return pb.ListModelsResponse(models=page, next_page_token=token)
+
+    async def get_model(self, request: pb.GetModelRequest, _call: Call) -> pb.GetModelResponse:
+        """One route or model."""
+        return pb.GetModelResponse(model=_named(self._models, request.name, "model"))
+
+    async def list_providers(
+        self, request: pb.ListProvidersRequest, _call: Call
+    ) -> pb.ListProvidersResponse:
+        """A page of providers, by name."""
+        page, token = _page(self._providers, request.page_size, request.page_token)
+        return pb.ListProvidersResponse(providers=page, next_page_token=token)
+
+    async def get_provider(
+        self, request: pb.GetProviderRequest, _call: Call
+    ) -> pb.GetProviderResponse:
+        """One provider."""
+        return pb.GetProviderResponse(provider=_named(self._providers, request.name, "provider"))
+
+
+def _models(table: RouteTable) -> list[pb.Model]:
+    models = [_model(entry) for entry in table.models.values()]
+    routes = [_route(entry, table) for entry in table.routes.values()]
+    return sorted((*models, *routes), key=lambda model: model.name)
+
+
+def _model(entry: ModelEntry) -> pb.Model:
+    return pb.Model(
+        name=entry.target.name,
+        display_name=entry.display_name,
+        provider=entry.target.provider,
+        context_window_token_count=entry.context_window_token_count,
+        max_output_token_count=entry.max_output_token_count,
+        supports_streaming=entry.streaming,
+    )
+
+
+def _route(entry: RouteEntry, table: RouteTable) -> pb.Model:
+    known = [m for t in entry.targets if (m := table.models.get(t.name)) is not None]
+    windows = [m.context_window_token_count for m in known if m.context_window_token_count]
+    outputs = [m.max_output_token_count for m in known if m.max_output_token_count]
+    return pb.Model(
+        name=entry.name,
+        targets=[target.name for target in entry.targets],
+        context_window_token_count=max(windows, default=None),
+        max_output_token_count=max(outputs, default=None),
+        supports_streaming=any(m.streaming for m in known) if known else None,
+    )
+
+
+def _named(rows: Sequence[Row], name: str, kind: str) -> Row:
+    for row in rows:
+        if row.name == name:
+            return row
+    raise GatewayError(
+        Reason.MODEL_NOT_FOUND, f'there is no {kind} "{name[:128]}"', metadata=((kind, name),)
+    )
+
+
+def _page(rows: Sequence[Row], size: int, token: str) -> tuple[Sequence[Row], str]:
+    """The rows after the one that the token names, and the next token."""
+    if size < 0:
+        raise _invalid("page_size", "must be 0 or more")
+    after = _after(token)
+    rest = [row for row in rows if row.name > after] if token else rows
+    page = rest[: min(size or _PAGE, _MOST)]
+    more = len(rest) > len(page)
+    return page, base64.urlsafe_b64encode(page[-1].name.encode()).decode() if more else ""
+
+
+def _after(token: str) -> str:
+    try:
+        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        raise _invalid("page_token", "must be the next_page_token of a page before") from None
+
+
+def _invalid(field: str, description: str) -> GatewayError:
+    return GatewayError(
+        Reason.REQUEST_INVALID,
+        f"{field}: {description}",
+        violations=(Violation(field, description),),
+    )
