@@ -23,15 +23,16 @@ class _OpenPart:
         self.kind: type[Part] = TextPart
         self.text: list[str] = []
         self.signature = bytearray()
+        self.signature_provider = ""
         self.tool_call_id = ""
         self.name = ""
 
-    def close(self, provider: str) -> Part:
+    def close(self) -> Part:
         text = "".join(self.text)
         if self.kind is ToolCallPart:
             return ToolCallPart(self.tool_call_id, self.name, text)
         if self.kind is ReasoningPart:
-            return ReasoningPart(text, bytes(self.signature), provider if self.signature else "")
+            return ReasoningPart(text, bytes(self.signature), self.signature_provider)
         return TextPart(text)
 
 
@@ -80,6 +81,7 @@ class Fold:
             case SignatureDelta():
                 part.kind = ReasoningPart
                 part.signature += delta.signature
+                part.signature_provider = self._route.provider if self._route else ""
             case ToolCallDelta():
                 part.kind = ToolCallPart
                 part.tool_call_id = part.tool_call_id or delta.tool_call_id
@@ -94,11 +96,10 @@ class Fold:
         """
         if self._start is None or self._route is None or self._finish is None:
             raise ValueError("a stream without start or finish has no answer")
-        provider = self._route.provider
         return Answer(
             response_id=self._start.response_id,
             model=self._start.model,
-            parts=tuple(part.close(provider) for _, part in sorted(self._parts.items())),
+            parts=tuple(part.close() for _, part in sorted(self._parts.items())),
             finish=self._finish,
             usage=self._usage,
             route=self._route,
