@@ -1,0 +1,157 @@
+"""What a wire dialect is, and how dialects are found.
+
+A dialect is code without I/O: build request -> decode events -> classify error -> read usage.
+`http_provider.HttpProvider` drives any of them; a plug-in may also bring a Provider of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+from typing import Protocol, cast
+
+from msgspec import Struct
+from pydantic import BaseModel
+
+from llmgateway_server.domain.answer import Usage
+from llmgateway_server.domain.errors import Reason
+from llmgateway_server.domain.events import ProviderEvent
+from llmgateway_server.domain.request import GenerationRequest
+from llmgateway_server.ports.provider import Provider
+
+ENTRY_POINT_GROUP = "llmgateway.dialects"
+
+
+class HttpCall(Struct, frozen=True):
+    """A POST: `path` goes behind the provider's base URL and begins with a slash."""
+
+    path: str
+    body: bytes
+
+
+class Failure(Struct, frozen=True):
+    """Why a provider gave no answer, as its dialect understands it.
+
+    `message` and `code` may be the provider's own words: whoever shows them cuts and scrubs them.
+    """
+
+    reason: Reason
+    message: str
+    code: str = ""
+    metadata: tuple[tuple[str, str], ...] = ()
+
+
+class WireError(Exception):
+    """Raised inside a dialect when what came from the provider is a failure, or is nothing."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class Decoder(Protocol):
+    """Turns the bytes of one answer into events, the same for every way to split them."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """The usage reported so far."""
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why the answer broke off; once set, no more is fed. Events returned before it hold."""
+
+    def feed(self, data: bytes) -> list[ProviderEvent]:
+        """Takes the next bytes and returns what they complete; Finish is the last event ever."""
+
+    def end(self) -> list[ProviderEvent]:
+        """Takes the clean end of the bytes; after it there is a Finish or a `failure`."""
+
+
+class Dialect(Protocol):
+    """One provider's way of speaking over HTTP, without I/O."""
+
+    def headers(self, api_key: str) -> tuple[tuple[str, str], ...]:
+        """Headers of every call, with the credential where `api_key` is not empty."""
+
+    def build(self, request: GenerationRequest, model: str, *, stream: bool) -> HttpCall:
+        """Puts a request into the provider's words.
+
+        Raises:
+            GatewayError: REQUEST_INVALID or CAPABILITY_UNSUPPORTED, naming the field.
+        """
+
+    def decoder(self) -> Decoder:
+        """A decoder for one streamed answer (text/event-stream)."""
+
+    def decode_body(self, body: bytes) -> list[ProviderEvent]:
+        """The events of a whole answer that came as one JSON body.
+
+        Raises:
+            WireError: the body is an error, or no answer.
+        """
+
+    def failure(self, status: int, body: bytes) -> Failure:
+        """Classifies an HTTP status of 400 or more; never raises, whatever the body is."""
+
+
+class ProviderSettings(Struct, frozen=True):
+    """What a provider is made from.
+
+    `api_key` reveals the secret when called; `options` is an instance of the dialect's own
+    options model; `connections` and `idle` (seconds) bound the connection pool.
+    """
+
+    name: str
+    base_url: str
+    api_key: Callable[[], str] | None
+    options: BaseModel
+    models_without_streaming: frozenset[str] = frozenset()
+    connections: int = 200
+    idle: float = 60.0
+
+
+class DialectPlugin(Protocol):
+    """What an entry point of the group `llmgateway.dialects` names."""
+
+    @property
+    def options(self) -> type[BaseModel]:
+        """The model of the dialect's own keys in a provider's configuration."""
+
+    def create(self, settings: ProviderSettings) -> Provider:
+        """Makes a provider. Called once a provider and configuration, on the event loop."""
+
+
+class DialectLoadError(Exception):
+    """An installed dialect cannot be used; the message says which one, and why."""
+
+
+def installed_dialects() -> dict[str, DialectPlugin]:
+    """Every dialect that an installed distribution registers, by name.
+
+    Raises:
+        DialectLoadError: one cannot be imported, is no dialect, or two share a name.
+    """
+    entries = entry_points(group=ENTRY_POINT_GROUP)
+    names = [entry.name for entry in entries]
+    for name in names:
+        if names.count(name) > 1:
+            raise DialectLoadError(
+                f"two installed distributions register the dialect {name!r}; remove one"
+            )
+    return {entry.name: _load(entry) for entry in entries}
+
+
+def _load(entry: EntryPoint) -> DialectPlugin:
+    owner = entry.dist.name if entry.dist else "an unknown distribution"
+    origin = f"dialect {entry.name!r} ({entry.value}, from {owner})"
+    try:
+        plugin = entry.load()
+    except Exception as error:
+        raise DialectLoadError(f"{origin} cannot be imported: {error!r}") from error
+    options = getattr(plugin, "options", None)
+    is_model = isinstance(options, type) and issubclass(options, BaseModel)
+    if not is_model or not callable(getattr(plugin, "create", None)):
+        raise DialectLoadError(
+            f"{origin} is no dialect: it needs `options`, a pydantic model, and `create(settings)`"
+        )
+    return cast("DialectPlugin", plugin)

@@ -1,0 +1,195 @@
+"""Puts a conversation into Chat Completions messages."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import Any
+
+from llmgateway_server.domain.content import (
+    MediaPart,
+    Message,
+    Part,
+    ReasoningPart,
+    Role,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+from llmgateway_server.domain.errors import GatewayError, Reason, Violation
+
+Json = dict[str, Any]
+
+_URL_SCHEMES = ("https://", "http://", "data:image/")
+
+
+def invalid(field: str, description: str) -> GatewayError:
+    """The error of one field that cannot be sent as it is."""
+    return GatewayError(
+        Reason.REQUEST_INVALID,
+        f"{field}: {description}",
+        violations=(Violation(field, description),),
+    )
+
+
+def unsupported(field: str, capability: str, description: str) -> GatewayError:
+    """The error of a field that the provider has no word for."""
+    return GatewayError(
+        Reason.CAPABILITY_UNSUPPORTED,
+        f"{field}: {description}",
+        metadata=(("capability", capability), ("field", field)),
+    )
+
+
+class MessageWriter:
+    """Writes the messages of one request.
+
+    Tool messages hold text only, and all results of a turn come directly after its calls: images
+    in results wait for the end of the results and follow in a user message.
+    """
+
+    def __init__(self, system_role: str) -> None:
+        self._roles = {Role.SYSTEM: system_role, Role.USER: "user"}
+        self._written: list[Json] = []
+        self._waiting: list[Json] = []
+
+    def write(self, messages: tuple[Message, ...]) -> list[Json]:
+        """The messages.
+
+        Raises:
+            GatewayError: REQUEST_INVALID or CAPABILITY_UNSUPPORTED, naming the part.
+        """
+        for number, message in enumerate(messages):
+            path = f"input.messages[{number}]"
+            if message.role is not Role.TOOL:
+                self._release_images()
+            match message.role:
+                case Role.TOOL:
+                    self._write_results(message.parts, path)
+                case Role.ASSISTANT:
+                    self._write_assistant(message.parts, path)
+                case role:
+                    self._write_prompt(role, message.parts, path)
+        self._release_images()
+        return self._written
+
+    def _write_prompt(self, role: Role, parts: tuple[Part, ...], path: str) -> None:
+        content: list[Json] = []
+        for number, part in enumerate(parts):
+            field = f"{path}.parts[{number}]"
+            if isinstance(part, TextPart):
+                content.append(_text(part.text))
+            elif isinstance(part, MediaPart) and role is Role.USER:
+                content.append(_image(part, field))
+            else:
+                raise _misplaced(field, part, role)
+        self._written.append({"role": self._roles[role], "content": _collapsed(content)})
+
+    def _write_assistant(self, parts: tuple[Part, ...], path: str) -> None:
+        content: list[Json] = []
+        calls: list[Json] = []
+        for number, part in enumerate(parts):
+            match part:
+                case TextPart():
+                    content.append(_text(part.text))
+                case ToolCallPart():
+                    function = {"name": part.name, "arguments": part.arguments_json or "{}"}
+                    calls.append(
+                        {"id": part.tool_call_id, "type": "function", "function": function}
+                    )
+                case ReasoningPart():
+                    # This dialect has no place for reasoning; models do without it.
+                    continue
+                case _:
+                    raise _misplaced(f"{path}.parts[{number}]", part, Role.ASSISTANT)
+        if not content and not calls and parts:
+            # Nothing but reasoning: servers refuse an assistant message that says nothing.
+            return
+        message: Json = {
+            "role": "assistant",
+            "content": None if calls and not content else _collapsed(content),
+        }
+        if calls:
+            message["tool_calls"] = calls
+        self._written.append(message)
+
+    def _write_results(self, parts: tuple[Part, ...], path: str) -> None:
+        for number, part in enumerate(parts):
+            field = f"{path}.parts[{number}]"
+            if not isinstance(part, ToolResultPart):
+                raise _misplaced(field, part, Role.TOOL)
+            self._write_result(part, f"{field}.tool_result")
+
+    def _write_result(self, result: ToolResultPart, path: str) -> None:
+        content: list[Json] = []
+        images: list[Json] = []
+        for number, part in enumerate(result.parts):
+            if isinstance(part, TextPart):
+                content.append(_text(part.text))
+            else:
+                images.append(_image(part, f"{path}.parts[{number}]"))
+        if images:
+            self._waiting.append(_text(f"Images in the result of {result.tool_call_id}:"))
+            self._waiting.extend(images)
+            if not content:
+                content.append(_text("The result is in the images that follow."))
+        if result.is_error:
+            # The wire has no field for it, and the model should not take it for a result.
+            if len(content) == 1:
+                content = [_text(f"Error: {content[0]['text']}")]
+            else:
+                content.insert(0, _text("Error:"))
+        self._written.append(
+            {
+                "role": "tool",
+                "tool_call_id": result.tool_call_id,
+                "content": _collapsed(content),
+            }
+        )
+
+    def _release_images(self) -> None:
+        if self._waiting:
+            self._written.append({"role": "user", "content": self._waiting})
+            self._waiting = []
+
+
+def _text(text: str) -> Json:
+    return {"type": "text", "text": text}
+
+
+def _collapsed(content: list[Json]) -> str | list[Json]:
+    """A plain string where there is one text: some servers understand nothing else."""
+    if not content:
+        return ""
+    if len(content) == 1 and content[0]["type"] == "text":
+        text: str = content[0]["text"]
+        return text
+    return content
+
+
+def _image(part: MediaPart, path: str) -> Json:
+    field = f"{path}.media"
+    if not part.mime_type.startswith("image/") and (part.mime_type or part.uri is None):
+        raise unsupported(
+            f"{field}.mime_type", "media", f"{part.mime_type!r} cannot be sent; images can"
+        )
+    if part.data is not None:
+        url = f"data:{part.mime_type};base64,{b64encode(part.data).decode('ascii')}"
+    elif part.uri is not None and part.uri.startswith(_URL_SCHEMES):
+        url = part.uri
+    else:
+        raise invalid(f"{field}.uri", "give an https URL that the provider can fetch, or the bytes")
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def _misplaced(field: str, part: Part, role: Role) -> GatewayError:
+    kind = _KINDS[type(part)]
+    return invalid(field, f"{kind} cannot be part of a message of role {role.name}")
+
+
+_KINDS: dict[type, str] = {
+    TextPart: "text",
+    ReasoningPart: "reasoning",
+    ToolCallPart: "a tool call",
+    ToolResultPart: "a tool result",
+    MediaPart: "media",
+}
