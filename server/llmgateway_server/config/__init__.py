@@ -1,0 +1,42 @@
+"""The configuration file: its shape, its sources, its errors."""
+
+from llmgateway_server.config.describe import check_text, example_yaml, schema_json
+from llmgateway_server.config.errors import ConfigError, ConfigErrors, NothingConfigured, Origin
+from llmgateway_server.config.load import LoadedConfig, load_config, load_mapping, load_text
+from llmgateway_server.config.references import Secret, TlsMaterial
+from llmgateway_server.config.schema import (
+    Config,
+    ModelConfig,
+    ProviderConfig,
+    RouteConfig,
+    ServerConfig,
+    TimeoutsConfig,
+    TlsConfig,
+    is_loopback,
+)
+from llmgateway_server.config.validation import Dialects
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "ConfigErrors",
+    "Dialects",
+    "LoadedConfig",
+    "ModelConfig",
+    "NothingConfigured",
+    "Origin",
+    "ProviderConfig",
+    "RouteConfig",
+    "Secret",
+    "ServerConfig",
+    "TimeoutsConfig",
+    "TlsConfig",
+    "TlsMaterial",
+    "check_text",
+    "example_yaml",
+    "is_loopback",
+    "load_config",
+    "load_mapping",
+    "load_text",
+    "schema_json",
+]

@@ -1,0 +1,316 @@
+"""What the configuration file may hold. A key that is not here is refused.
+
+A later section is one more model and one more field; nothing else has to know its keys.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from msgspec.structs import replace
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    StringConstraints,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+from llmgateway_server.config.units import Duration, DurationOrZero
+from llmgateway_server.domain.catalog import Target
+from llmgateway_server.domain.timers import Timers
+
+REFERENCE = "env:NAME or file:PATH"
+UNQUOTED = "unquoted"
+"""The type of an error after which the value is not quoted: it may be, or hold, a secret."""
+
+_ADDRESS = re.compile(
+    r"(?:\[([0-9a-fA-F:.]+)\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?):([0-9]{1,5})"
+)
+_REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:[^\0]+", re.ASCII)
+_SOCKET_PATH_BYTES = 107  # sockaddr_un holds 108 with the closing zero, unix(7)
+
+
+def _check_address(address: str) -> str:
+    if address.startswith("unix:"):
+        path = address.removeprefix("unix:")
+        if not path or "\0" in path or len(os.fsencode(path)) > _SOCKET_PATH_BYTES:
+            raise ValueError(f"expected unix: and a path of 1 to {_SOCKET_PATH_BYTES} bytes")
+        return address
+    found = _ADDRESS.fullmatch(address)
+    if found is None or int(found[2]) > 65535 or (found[1] and not _is_ipv6(found[1])):
+        raise ValueError("expected host:port (0.0.0.0:50051 and [::]:50051 for all) or unix:PATH")
+    return address
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_base_url(text: str) -> str:
+    expected = "expected an http:// or https:// URL with a host, such as https://api.openai.com/v1"
+    try:
+        url = urlsplit(text)
+        valid = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
+    except ValueError:
+        valid = False
+    if not valid or not text.isascii() or not text.isprintable() or " " in text:
+        raise PydanticCustomError(UNQUOTED, expected)
+    if "@" in url.netloc or "?" in text or "#" in text:
+        words = "a base URL has no user, query or fragment; a key belongs in api_key"
+        raise PydanticCustomError(UNQUOTED, words)
+    return text.rstrip("/")
+
+
+def _check_reference(text: object) -> str:
+    if isinstance(text, str) and _REFERENCE.fullmatch(text):
+        return text
+    words = f"expected {REFERENCE}"
+    if isinstance(text, str) and text.startswith("keystore:"):
+        words = f"this version has no keystore; {words}"
+    elif isinstance(text, str):
+        words += "; a literal secret is refused: put it into a variable or a file and name that"
+    raise PydanticCustomError(UNQUOTED, words)
+
+
+def _one_or_many(value: object) -> tuple[object, ...]:
+    return tuple(value) if isinstance(value, list) else (value,)
+
+
+def _or_empty(value: object) -> object:
+    return {} if value is None else value
+
+
+def _check_target(text: str) -> str:
+    provider, slash, model = text.partition("/")
+    if not (provider and slash and model and text.isprintable()):
+        raise ValueError("expected provider/model, such as openai/gpt-5")
+    return text
+
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+Address = Annotated[str, AfterValidator(_check_address)]
+Reference = Annotated[
+    str,
+    BeforeValidator(_check_reference),
+    WithJsonSchema({"type": "string", "pattern": r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$"}),
+]
+
+
+class Section(BaseModel):
+    """A mapping of known keys. Strict: text is not a number, `1` is not true."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+    )
+
+
+class TlsConfig(Section):
+    """TLS towards callers, in PEM."""
+
+    certificate: Reference
+    """The server's certificate chain, as a reference: file:server.pem."""
+    key: Reference
+    """The certificate's private key, as a reference: file:server.key."""
+    client_ca: Reference | None = None
+    """Callers must show a certificate signed by this authority (mutual TLS)."""
+
+
+class DrainConfig(Section):
+    """What happens between SIGTERM and exit.
+
+    The defaults add up to 25 s, below the 30 s after which Kubernetes kills a pod: a longer grace
+    needs a longer terminationGracePeriodSeconds, or its streams are cut without a word.
+    """
+
+    pause: DurationOrZero | None = None
+    """How long calls are still taken after health says NOT_SERVING, so that balancers notice. Default 5s; 0s where only this machine can connect."""  # noqa: E501
+    grace: DurationOrZero = 20.0
+    """How long streams in flight may go on; then they end with GATEWAY_DRAINING."""
+
+
+class ServerConfig(Section):
+    """Where and how callers connect."""
+
+    listen: Annotated[
+        tuple[Address, ...],
+        BeforeValidator(_one_or_many, json_schema_input_type=str | list[str]),
+        Field(min_length=1),
+    ] = ("127.0.0.1:50051",)
+    """host:port or unix:PATH; one or a list."""
+    tls: TlsConfig | None = None
+    """TLS towards callers; without it the connection is plain text."""
+    insecure: bool = False
+    """Allows listening beyond this machine although callers need no certificate."""
+    reflection: bool | None = None
+    """Serves gRPC server reflection. Default: only where no other machine can connect."""
+    drain: DrainConfig = DrainConfig()
+    """What happens between SIGTERM and exit."""
+
+    @property
+    def local_only(self) -> bool:
+        """Whether only processes on this machine can connect."""
+        return all(is_loopback(address) for address in self.listen)
+
+    @property
+    def serves_reflection(self) -> bool:
+        """Whether reflection is on, the default worked out."""
+        return self.local_only if self.reflection is None else self.reflection
+
+    @property
+    def drain_pause(self) -> float:
+        """Seconds between NOT_SERVING and GOAWAY, the default worked out."""
+        if self.drain.pause is not None:
+            return self.drain.pause
+        return 0.0 if self.local_only else 5.0
+
+
+class TimeoutsConfig(Section):
+    """Timers of one call. What a route leaves out its provider says, else the default holds."""
+
+    connect: Duration | None = None
+    """For TCP and TLS to the provider. Default 5s."""
+    pool: Duration | None = None
+    """For a free connection. Default 1s."""
+    first_content: Duration | None = None
+    """From sending the request to the first content, response headers included. Default 60s."""
+    idle_bytes: Duration | None = None
+    """Between any two reads from the provider. Default 15s."""
+    idle_content: Duration | None = None
+    """Between two pieces of content; comments and pings are none. Default 30s."""
+
+    def over(self, base: Timers) -> Timers:
+        """The base with what is set here."""
+        return replace(base, **{name: value for name, value in self if value is not None})
+
+
+class PoolConfig(Section):
+    """Connections to one provider."""
+
+    connections: int = Field(default=200, ge=1, le=100_000)
+    """How many may be open at once; a stream holds one while it lasts."""
+    idle: Duration = 60.0
+    """An unused connection is closed after this long."""
+
+
+class ModelConfig(Section):
+    """What the gateway cannot find out about a model."""
+
+    display_name: str = ""
+    """The model's name for people."""
+    streaming: bool = True
+    """Whether the provider can stream this model. If not, it is asked for whole answers."""
+
+
+class ProviderConfig(Section):
+    """An upstream service: a dialect, an address and a key."""
+
+    dialect: str
+    """The wire format it speaks: the name of an installed dialect, such as openai_chat."""
+    base_url: Annotated[
+        str,
+        AfterValidator(_check_base_url),
+        Field(json_schema_extra={"pattern": "^https?://[^/?#@]+[^?#@]*$"}),
+    ]
+    """The URL below which the dialect's paths lie, such as https://api.openai.com/v1."""
+    api_key: Reference | None = None
+    """The key, as a reference: env:OPENAI_API_KEY or file:key.txt. Left out: none is sent."""
+    timeouts: TimeoutsConfig = TimeoutsConfig()
+    """Timers of calls to this provider."""
+    models: (
+        dict[
+            Annotated[str, StringConstraints(min_length=1, max_length=256)],
+            Annotated[
+                ModelConfig,
+                BeforeValidator(_or_empty, json_schema_input_type=ModelConfig | None),
+            ],
+        ]
+        | None
+    ) = None
+    """The models that may be asked for. Left out: any name after "provider/" is passed through."""
+    pool: PoolConfig = PoolConfig()
+    """Connections to this provider."""
+    options: SerializeAsAny[BaseModel] | None = None
+    """The dialect's own options; in the file they stand beside the other keys."""
+
+    @property
+    def timers(self) -> Timers:
+        """The timers of a call straight to this provider."""
+        return self.timeouts.over(Timers())
+
+
+class TargetConfig(Section):
+    """One target of a route."""
+
+    model: Annotated[str, AfterValidator(_check_target)]
+    """provider/model, such as openai/gpt-5."""
+
+
+def _targets(value: object) -> tuple[object, ...]:
+    targets = _one_or_many(value)
+    if len(targets) > 1:
+        words = "routes with several targets are not supported by this version; keep one"
+        raise PydanticCustomError(UNQUOTED, words)
+    return tuple({"model": item} if isinstance(item, str) else item for item in targets)
+
+
+class RouteConfig(Section):
+    """A name that callers ask for, and where it leads."""
+
+    targets: Annotated[
+        tuple[TargetConfig, ...],
+        BeforeValidator(
+            _targets, json_schema_input_type=str | TargetConfig | list[str | TargetConfig]
+        ),
+        Field(min_length=1),
+    ]
+    """The target, as provider/model; one for now."""
+    timeouts: TimeoutsConfig = TimeoutsConfig()
+    """Timers of this route's calls, where they differ from the provider's."""
+
+    @property
+    def target(self) -> Target:
+        """The one target."""
+        provider, _, model = self.targets[0].model.partition("/")
+        return Target(provider, model)
+
+
+class Config(Section):
+    """The configuration of one gateway."""
+
+    server: ServerConfig = ServerConfig()
+    """The gateway's own side."""
+    providers: dict[Name, ProviderConfig] = Field(min_length=1)
+    """The upstream services, by the name that stands before the slash of a target."""
+    default_route: str | None = None
+    """The route of a call that names no model."""
+    routes: dict[Name, RouteConfig] = {}
+    """Names for targets, so that a target can change and its callers need not."""
+
+    def route_timers(self, name: str) -> Timers:
+        """The timers of a call to this route: its own over its provider's."""
+        route = self.routes[name]
+        return route.timeouts.over(self.providers[route.target.provider].timers)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine can connect to a `listen` address."""
+    host = address.rpartition(":")[0].strip("[]")
+    if address.startswith("unix:") or host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name, which may resolve to anything
+        return False

@@ -1,0 +1,75 @@
+"""Fuzz the configuration loader: `python tests/fuzz/fuzz_config.py -runs=1000000`.
+
+The first byte picks YAML or TOML, or sets the rest as the value of a variable over a sound file.
+A run fails on any exception but ConfigErrors, and on words that show the key a reference led to.
+Arguments go to libFuzzer, which ends the process: exit code 0, or a crash with the input that
+caused it.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import atheris
+
+# PyYAML and pydantic are left alone: ours is what is tested, and five times as fast.
+with atheris.instrument_imports(include=["llmgateway_server"]):
+    from llmgateway_server.config import ConfigErrors, check_text, load_text
+
+DIALECTS = {"openai_chat": None}
+KEY = "a-key-that-is-in-no-seed"
+SOUND = """\
+server: {listen: 127.0.0.1:1, drain: {grace: 1m30s}}
+providers:
+  openai: {dialect: openai_chat, base_url: http://x/v1, api_key: env:KEY, models: {m: , n: {}}}
+default_route: chat
+routes: {chat: {targets: [openai/m], timeouts: {connect: 250ms}}}
+"""
+PATHS = ("SERVER__LISTEN", "SERVER", "PROVIDERS__OPENAI__API_KEY", "ROUTES__CHAT__TARGETS")
+SOURCES = ("gateway.yaml", "gateway.toml")
+SEEDS = (
+    b"\x00" + SOUND.encode(),
+    b"\x00providers: &a {b: *a, <<: *a, ? [x] : !!t '1'}\n--- |\n \"\\x41\"",
+    b"\x00server: {tls: {key: file:k, certificate: env:KEY}, insecure: yes}\nproviders: {a: {}}",
+    b'\x01[providers.local]\ndialect = "openai_chat"\nbase_url = "http://x"\napi_key = "env:KEY"',
+    b"\x01a.b = {c = [1, 0x2, 1979-05-27, inf]}\n[[a.'d']]\n\"e\" = '''f'''\n",
+    b"\x02unix:/x",
+    b"\x04env:KEY",
+    b"\x05openai/n",
+)
+
+
+def check(data: bytes) -> None:
+    text = data[1:].decode(errors="replace")
+    choice = data[0] % (len(SOURCES) + len(PATHS)) if data else 0
+    environ = {"KEY": KEY}
+    source = SOURCES[0]
+    if choice < len(SOURCES):
+        source = SOURCES[choice]
+    else:
+        environ[f"LLMGATEWAY__{PATHS[choice - len(SOURCES)]}"] = text
+        text = SOUND
+    try:
+        loaded = load_text(
+            text, environ, dialects=DIALECTS, source=source, directory=Path("/dev/null")
+        )
+        shown = check_text(loaded) + repr(loaded)
+    except ConfigErrors as error:
+        shown = str(error)
+    if KEY in shown:
+        raise AssertionError(f"the key is shown: {shown}")
+
+
+def main() -> None:
+    work = Path(tempfile.mkdtemp(prefix="fuzz_config_"))
+    corpus = work / "corpus"
+    corpus.mkdir()
+    for number, data in enumerate(SEEDS):
+        (corpus / f"seed{number}").write_bytes(data)
+    options = ["-seed=1", "-max_len=400", f"-artifact_prefix={work}/"]
+    atheris.Setup([sys.argv[0], *options, *sys.argv[1:], str(corpus)], check)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

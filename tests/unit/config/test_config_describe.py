@@ -1,0 +1,187 @@
+"""What `config check`, `config schema` and `config example` print."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from llmgateway_server.config import (
+    Dialects,
+    LoadedConfig,
+    check_text,
+    example_yaml,
+    is_loopback,
+    load_text,
+    schema_json,
+)
+from llmgateway_server.domain.timers import Timers
+
+
+@pytest.fixture
+def example(dialects: Dialects) -> LoadedConfig:
+    return load_text(
+        example_yaml(),
+        {"OPENAI_API_KEY": "sk-canary-canary"},
+        dialects={**dialects, "openai_chat": None},
+        source="gateway.yaml",
+        directory=Path(),
+    )
+
+
+def test_the_example_loads_and_holds_the_defaults(example: LoadedConfig) -> None:
+    text = "providers: {p: {dialect: plain, base_url: http://x}}"
+    bare = load_text(text, {}, dialects={"plain": None}, source="g.yaml", directory=Path())
+    assert example.config.server == bare.config.server
+    assert example.config.providers["openai"].pool == bare.config.providers["p"].pool
+    assert example.config.providers["openai"].timers == Timers()
+
+
+def test_the_examples_comments_hold_keys_that_exist(dialects: Dialects, tmp_path: Path) -> None:
+    for name in ("server.pem", "server.key", "callers.pem"):
+        (tmp_path / name).write_text("-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n")
+    text = re.sub(
+        r"^( *)# (?=tls:|reflection:|pause:|models:|  gpt-5:)",
+        r"\1",
+        example_yaml(),
+        flags=re.MULTILINE,
+    )
+    assert text.count("#") == example_yaml().count("#") - 5
+    loaded = load_text(
+        text,
+        {"OPENAI_API_KEY": "x"},
+        dialects={**dialects, "openai_chat": None},
+        source="gateway.yaml",
+        directory=tmp_path,
+    )
+    assert loaded.tls is not None
+    assert list(loaded.config.providers["openai"].models or ()) == ["gpt-5"]
+
+
+def test_a_check_shows_routes_targets_and_timers_and_no_secret(example: LoadedConfig) -> None:
+    assert (
+        check_text(example)
+        == f"""\
+gateway.yaml: valid, version {example.version}
+listens on 127.0.0.1:50051 (plain text, reflection on)
+chat -> openai/gpt-5 (default)
+    openai_chat at https://api.openai.com/v1, key env:OPENAI_API_KEY
+    connect 5s, pool 1s, first content 30s, idle bytes 15s, idle content 30s
+openai/... -> any model
+    openai_chat at https://api.openai.com/v1, key env:OPENAI_API_KEY
+    connect 5s, pool 1s, first content 1m, idle bytes 15s, idle content 30s
+local/... -> any model
+    openai_chat at http://127.0.0.1:8080/v1, no key
+    connect 5s, pool 1s, first content 1m, idle bytes 15s, idle content 30s"""
+    )
+    assert "canary" not in repr(example)
+
+
+def test_a_routes_timers_lie_over_its_providers_and_those_over_the_defaults(
+    dialects: Dialects,
+) -> None:
+    text = """\
+providers:
+  p: {dialect: plain, base_url: http://x, timeouts: {connect: 2s, idle_bytes: 3s}}
+routes:
+  r: {targets: p/m, timeouts: {connect: 1s, idle_content: 4s}}
+"""
+    config = load_text(text, {}, dialects=dialects, source="g.yaml", directory=Path()).config
+    assert config.route_timers("r") == Timers(connect=1, idle_bytes=3, idle_content=4)
+    assert config.providers["p"].timers == Timers(connect=2, idle_bytes=3)
+
+
+@pytest.mark.parametrize(
+    ("listen", "local"),
+    [
+        ("127.0.0.1:1", True),
+        ("127.8.8.8:1", True),
+        ("localhost:1", True),
+        ("[::1]:1", True),
+        ("unix:/run/gateway.sock", True),
+        ("0.0.0.0:1", False),
+        ("[::]:1", False),
+        ("10.0.0.1:1", False),
+        ("localhost.example.org:1", False),
+    ],
+)
+def test_defaults_follow_whether_other_machines_can_connect(
+    dialects: Dialects, listen: str, local: bool
+) -> None:
+    text = (
+        f"server: {{listen: [127.0.0.1:0, '{listen}'], insecure: true}}\n"
+        "providers: {p: {dialect: plain, base_url: http://x}}"
+    )
+    server = load_text(text, {}, dialects=dialects, source="g.yaml", directory=Path()).config.server
+    assert is_loopback(listen) is local
+    assert server.serves_reflection is local
+    assert server.drain_pause == (0 if local else 5)
+
+
+def test_defaults_give_way_to_what_is_written(dialects: Dialects) -> None:
+    text = (
+        "server: {reflection: false, drain: {pause: 1s}}\n"
+        "providers: {p: {dialect: plain, base_url: http://x}}"
+    )
+    server = load_text(text, {}, dialects=dialects, source="g.yaml", directory=Path()).config.server
+    assert (server.serves_reflection, server.drain_pause) == (False, 1)
+
+
+def sections(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield "", schema
+    yield from schema["$defs"].items()
+
+
+def test_every_key_of_the_schema_is_described_and_every_section_closed(dialects: Dialects) -> None:
+    schema = json.loads(schema_json(dialects))
+    for name, section in sections(schema):
+        assert section["additionalProperties"] is False
+        for key, field in section["properties"].items():
+            assert field.get("description"), f"{name}.{key}"
+    provider = schema["$defs"]["ProviderConfig"]["properties"]
+    assert provider["dialect"]["enum"] == ["acme", "plain"]
+    assert provider["organization"]["description"] == "Sent as a header."
+    assert "options" not in provider
+
+
+def accepts(schema: dict[str, Any], part: dict[str, Any], value: Any) -> bool:
+    """As much of JSON Schema as the file's schema uses."""
+    if "$ref" in part:
+        part = schema["$defs"][part["$ref"].removeprefix("#/$defs/")]
+    if "anyOf" in part:
+        return any(accepts(schema, choice, value) for choice in part["anyOf"])
+    kinds: dict[str, type] = {
+        "string": str, "object": dict, "array": list, "boolean": bool, "integer": int,
+        "null": type(None),
+    }  # fmt: skip
+    if not isinstance(value, kinds[part["type"]]) or value not in part.get("enum", [value]):
+        return False
+    if isinstance(value, str):
+        return re.search(part.get("pattern", ""), value) is not None
+    if isinstance(value, list):
+        return all(accepts(schema, part["items"], item) for item in value)
+    if isinstance(value, dict):
+        patterns = part.get("patternProperties", {"": part.get("additionalProperties")})
+        (inner,) = patterns.values()
+        known = part.get("properties", {})
+        return part.get("required", []) <= list(value) and all(
+            (key in known or bool(inner)) and accepts(schema, known.get(key, inner), item)
+            for key, item in value.items()
+        )
+    return True
+
+
+def test_the_schema_accepts_the_example_and_every_default(dialects: Dialects) -> None:
+    schema = json.loads(schema_json({**dialects, "openai_chat": None}))
+    tree = yaml.safe_load(example_yaml())
+    assert accepts(schema, schema, tree)
+    assert not accepts(schema, schema, tree | {"cache": {}})
+    tree["server"]["drain"]["grace"] = 20
+    assert not accepts(schema, schema, tree)
+    for name, section in sections(schema):
+        for key, field in section["properties"].items():
+            if "default" in field:
+                assert accepts(schema, field, field["default"]), f"{name}.{key}"
