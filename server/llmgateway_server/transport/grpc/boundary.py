@@ -10,7 +10,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -25,10 +25,14 @@ logger = logging.getLogger(__name__)
 # grpc itself accepts a little more (server.py), so that a caller who sends too much learns why.
 MAX_REQUEST_BYTES = 20 * 1024 * 1024
 
+# Seconds until a status that no caller takes is left to grpc alone.
+_STATUS_DUE = 10.0
+
 Request = TypeVar("Request", bound=Message)
 Result = TypeVar("Result")
 Write = Callable[[bytes], Awaitable[None]]
-Method = grpc.RpcMethodHandler[Any, Any]
+# A string, since the class is generic in its stubs only.
+Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
 class Boundary:
@@ -64,8 +68,19 @@ class Boundary:
 
         # Not an async generator: grpc would close one in a foreign task when the caller cancels.
         async def serve(raw: bytes, context: Context) -> None:
+            opened = False
+
+            async def write(message: bytes) -> None:
+                nonlocal opened
+                if not opened:
+                    # grpc would put the headers into one batch with the first message, and while
+                    # a slow reader holds that up, no status could be sent any more.
+                    opened = True
+                    await context.send_initial_metadata(())
+                await context.write(message)
+
             async def work(call: Call) -> None:
-                await handle(_parsed(request_type, raw), call, context.write)
+                await handle(_parsed(request_type, raw), call, write)
 
             await self._serve(context, budget, work)
 
@@ -87,14 +102,20 @@ class Boundary:
             error = interruption
         except GatewayError as failure:
             error = failure
+        except grpc.aio.InternalError:
+            # What a write says when the caller has gone and the cancel is still on its way.
+            raise asyncio.CancelledError from None
         except Exception as bug:
-            # A write to a caller that has just gone fails with an error of grpc's own.
-            if context.cancelled():
-                raise asyncio.CancelledError from None
             error = _logged(bug)
         code, message, trailers = status_of(error)
-        # Always raises; what was set as trailers before is replaced.
-        return await context.abort(code, message, (*call.trailers(), *trailers))
+        try:
+            async with asyncio.timeout(_STATUS_DUE):
+                # Always raises; what was set as trailers before is replaced.
+                return await context.abort(code, message, (*call.trailers(), *trailers))
+        except (TimeoutError, grpc.aio.InternalError):
+            # The caller has gone, or the status waits in grpc behind a message that is not read.
+            # It is delivered if that ever is; the call's task need not wait for it.
+            raise asyncio.CancelledError from None
 
 
 def _parsed(request_type: type[Request], raw: bytes) -> Request:
