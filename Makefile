@@ -79,6 +79,7 @@ lock: ## Resolve the locks in requirements/ anew (needs uv)
 	$(LOCK) $(DISTRIBUTIONS) --group pyproject.toml:dev -o requirements/dev.lock
 	$(LOCK) -c requirements/dev.lock requirements/build.in -o requirements/build.lock
 	$(LOCK) requirements/codegen.in -o requirements/codegen.lock
+	$(LOCK) requirements/client-protobuf6.in -o requirements/client-protobuf6.lock
 	$(LOCK) requirements/model.in -o requirements/model.lock
 
 clean: ## Remove everything that these targets made, environments included

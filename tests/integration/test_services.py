@@ -242,6 +242,17 @@ async def test_a_bug_is_internal_and_says_nothing(caplog: pytest.LogCaptureFixtu
     assert "ValueError" in caplog.text
 
 
+async def test_what_only_the_operator_can_mend_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with Upstream(FAULTS["http_401"]) as upstream, gateway_to(upstream.base_url) as running:
+        failed = await failure_of(running.stream(metadata=(("x-request-id", "mine-2"),)))
+    assert failed.reason == "PROVIDER_CREDENTIALS_REJECTED"
+    (record,) = [r for r in caplog.records if r.levelname == "WARNING"]
+    for word in ("PROVIDER_CREDENTIALS_REJECTED", "up/tiny", "401", "mine-2"):
+        assert word in record.getMessage()
+
+
 async def test_a_request_that_is_too_large_is_told_so() -> None:
     async with Upstream() as upstream, gateway_to(upstream.base_url) as running:
         failed = await failure_of(running.stream(ask("x" * (20 * 1024 * 1024))))

@@ -30,6 +30,19 @@ _OPENAI_HOST = "api.openai.com"
 _AZURE_DOMAINS = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com")
 # What decides who is asked, in which form it answers, and how often it is billed.
 _RESERVED_OPTIONS = ("model", "messages", "stream", "n")
+# The rest of what OpenAI documents. Compatible servers have settings of their own without number,
+# so theirs are passed on unseen.
+_OPENAI_OPTIONS = frozenset(
+    {
+        *("audio", "frequency_penalty", "logit_bias", "logprobs", "max_completion_tokens"),
+        *("max_tokens", "metadata", "modalities", "moderation", "parallel_tool_calls"),
+        *("prediction", "presence_penalty", "prompt_cache_key", "prompt_cache_options"),
+        *("prompt_cache_retention", "reasoning_effort", "response_format", "safety_identifier"),
+        *("seed", "service_tier", "stop", "store", "stream_options", "temperature"),
+        *("tool_choice", "tools", "top_logprobs", "top_p", "user", "verbosity"),
+        "web_search_options",
+    }
+)
 _NO_PARAMETERS = {"type": "object", "properties": {}}
 
 
@@ -112,6 +125,11 @@ class RequestWriter:
                     raise invalid(
                         field, f"the options of {provider!r} cannot set {name!r}; leave it out"
                     )
+            unknown = sorted(options.keys() - _OPENAI_OPTIONS) if self._is_openai else []
+            if unknown:
+                raise invalid(
+                    field, f"{provider!r} has no option {unknown[0]!r}; leave it out or correct it"
+                )
             merged.update(options)
         return merged
 

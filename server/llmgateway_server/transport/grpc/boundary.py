@@ -25,6 +25,15 @@ logger = logging.getLogger(__name__)
 # grpc itself accepts a little more (server.py), so that a caller who sends too much learns why.
 MAX_REQUEST_BYTES = 20 * 1024 * 1024
 
+# What a caller can do nothing about, and nobody else would notice.
+_FOR_THE_OPERATOR = frozenset(
+    {
+        Reason.PROVIDER_CREDENTIALS_REJECTED,
+        Reason.PROVIDER_PROTOCOL_ERROR,
+        Reason.PROVIDER_QUOTA_EXHAUSTED,
+        Reason.ROUTE_MISCONFIGURED,
+    }
+)
 # Seconds until a status that no caller takes is left to grpc alone.
 _STATUS_DUE = 10.0
 
@@ -107,6 +116,8 @@ class Boundary:
             raise asyncio.CancelledError from None
         except Exception as bug:
             error = _logged(bug)
+        if error.reason in _FOR_THE_OPERATOR:
+            _warn(error, call)
         code, message, trailers = status_of(error)
         try:
             async with asyncio.timeout(_STATUS_DUE):
@@ -140,3 +151,15 @@ def _logged(bug: Exception) -> GatewayError:
     frames = "".join(traceback.format_tb(bug.__traceback__))
     logger.error("bug %s: %s at\n%s", response_id, type(bug).__name__, frames)
     return internal_error(response_id)
+
+
+def _warn(error: GatewayError, call: Call) -> None:
+    """Logs the names of it; the words may be the provider's, about a caller's content."""
+    attempt = error.attempts[-1] if error.attempts else None
+    logger.warning(
+        "%s: target %s, HTTP status %s, request %s",
+        error.reason.value,
+        f"{attempt.provider}/{attempt.model}" if attempt else "none",
+        attempt.http_status if attempt else 0,
+        call.request_id,
+    )
