@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from llmgateway.v1 import content_pb2, errors_pb2, usage_pb2
@@ -314,6 +314,13 @@ def test_a_message_carries_every_kind_of_event() -> None:
     assert message.usage.cost_nano_usd == 6
     assert message.finish.total_duration.ToMilliseconds() == 2250
     assert message.finish.stop_sequence == "END"
+
+
+@example(0, "é" * 40_000)
+@given(st.integers(0, 2**31 - 1), st.text(st.characters(codec="utf-8"), max_size=400))
+def test_a_text_delta_encoded_by_hand_is_what_protobuf_encodes(index: int, text: str) -> None:
+    events = [TextDelta(index, text)]
+    assert response.encode(events) == response.message_to(events).SerializeToString()
 
 
 def test_an_unknown_price_is_not_zero() -> None:

@@ -17,6 +17,8 @@ from llmgateway_server.domain.events import (
 
 def merge(events: Sequence[StreamEvent]) -> list[StreamEvent]:
     """Joins neighbouring deltas of the same part and kind; their fold stays the same."""
+    if len(events) == 1:
+        return [events[0]]
     merged: list[StreamEvent] = []
     at = 0
     while at < len(events):
@@ -60,6 +62,9 @@ def split(events: Sequence[StreamEvent], limit: int) -> Iterator[list[StreamEven
     A message must stay far below the 4 MiB that gRPC clients accept by default, whatever a
     provider sends in one piece. Cuts fall between code points.
     """
+    if len(events) == 1 and _size(events[0]) <= limit:
+        yield [events[0]]
+        return
     run: list[StreamEvent] = []
     room = limit
     for event in events:

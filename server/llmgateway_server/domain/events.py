@@ -1,7 +1,8 @@
 """The stream of an answer, as events.
 
 A provider yields deltas, then Usage (where it reports any) and Finish as the last. The gateway
-puts a StreamStart before them and Recovery events between them.
+puts a StreamStart before them and Recovery events between them. Deltas are untracked by the
+garbage collector: they hold no containers, and there is one for each token.
 """
 
 from __future__ import annotations
@@ -14,28 +15,28 @@ from llmgateway_server.domain.answer import Finish, Route, Usage
 from llmgateway_server.domain.errors import AttemptFailure
 
 
-class TextDelta(Struct, frozen=True):
+class TextDelta(Struct, frozen=True, gc=False):
     """More text of part `part_index`; never empty, never cut inside a code point."""
 
     part_index: int
     text: str
 
 
-class ReasoningDelta(Struct, frozen=True):
+class ReasoningDelta(Struct, frozen=True, gc=False):
     """More reasoning text of part `part_index`."""
 
     part_index: int
     text: str
 
 
-class SignatureDelta(Struct, frozen=True):
+class SignatureDelta(Struct, frozen=True, gc=False):
     """The opaque signature of the reasoning part `part_index`."""
 
     part_index: int
     signature: bytes
 
 
-class ToolCallDelta(Struct, frozen=True):
+class ToolCallDelta(Struct, frozen=True, gc=False):
     """A tool call's id and name (on its first delta only), or more of its arguments."""
 
     part_index: int

@@ -180,28 +180,28 @@ class Generation:
 class _Visible:
     """Takes reasoning out of a stream whose caller did not ask for it.
 
-    The parts that stay are numbered anew, so that part 0 is the first that the caller sees.
+    The parts that stay move up, so that part 0 is the first that the caller sees.
     """
 
     def __init__(self) -> None:
-        self._numbers: dict[int, int] = {}
-        self._hid_any = False
+        self._hidden: set[int] = set()
 
     def filter(self, events: Sequence[ProviderEvent]) -> Sequence[ProviderEvent]:
-        hidden = any(isinstance(event, ReasoningDelta | SignatureDelta) for event in events)
-        self._hid_any = self._hid_any or hidden
-        if not self._hid_any:
-            # Nothing was renumbered so far, yet later parts must know which numbers are taken.
+        if not self._hidden:
             for event in events:
-                if not isinstance(event, Usage | Finish):
-                    self._numbers.setdefault(event.part_index, len(self._numbers))
-            return events
-        return [shown for event in events if (shown := self._renumbered(event)) is not None]
+                kind = type(event)
+                if kind is ReasoningDelta or kind is SignatureDelta:
+                    break
+            else:
+                return events
+        return [shown for event in events if (shown := self._shown(event)) is not None]
 
-    def _renumbered(self, event: ProviderEvent) -> ProviderEvent | None:
+    def _shown(self, event: ProviderEvent) -> ProviderEvent | None:
         if isinstance(event, Usage | Finish):
             return event
         if isinstance(event, ReasoningDelta | SignatureDelta):
+            self._hidden.add(event.part_index)
             return None
-        number = self._numbers.setdefault(event.part_index, len(self._numbers))
-        return event if number == event.part_index else replace(event, part_index=number)
+        # Parts are numbered as they appear, so every hidden one before this one is known by now.
+        before = sum(index < event.part_index for index in self._hidden)
+        return replace(event, part_index=event.part_index - before) if before else event

@@ -25,6 +25,7 @@ class ProviderStream(Protocol):
     async def read(self) -> Sequence[ProviderEvent]:
         """Everything that became available since the last read, Finish last of all.
 
+        Parts are numbered from 0 in the order in which they first appear.
         Empty where bytes came without content (comments, pings, start-up frames). Not called
         again after Finish.
 

@@ -174,7 +174,7 @@ class _HttpStream:
     ) -> None:
         self.request_id = answer_id
         self._body = body
-        self._chunks = aiter(body)
+        self._next_chunk = aiter(body).__anext__
         self._decoder = decoder
         self._report = report
         self._error: GatewayError | None = None
@@ -186,8 +186,11 @@ class _HttpStream:
     async def read(self) -> Sequence[ProviderEvent]:
         if self._error is not None:
             raise self._error
+        data: bytes | None = None
         try:
-            data = await anext(self._chunks, None)
+            data = await self._next_chunk()
+        except StopAsyncIteration:
+            pass
         except httpx.RequestError as error:
             self._body.close()
             raise self._report(transport_failure(error)) from None

@@ -12,7 +12,7 @@ from llmgateway_server.domain.events import StreamEvent
 from llmgateway_server.gateway.alarm import Alarm
 from llmgateway_server.transport.grpc.boundary import Write
 from llmgateway_server.transport.grpc.mapping.request import StreamOptions
-from llmgateway_server.transport.grpc.mapping.response import message_to
+from llmgateway_server.transport.grpc.mapping.response import encode
 
 # Characters of content in one message; far below the 4 MiB that clients accept by default.
 _MESSAGE_LIMIT = 64 * 1024
@@ -46,7 +46,7 @@ class StreamWriter:
             GatewayError: READER_TOO_SLOW, a write was stuck for 30 s.
         """
         for run in split(merge(events), _MESSAGE_LIMIT):
-            await self._send(message_to(run).SerializeToString())
+            await self._send(encode(run))
         if self._coalesce_delay and not last:
             # What arrives meanwhile waits unread and comes out of the next read together.
             await asyncio.sleep(self._coalesce_delay)
