@@ -1,4 +1,4 @@
-"""Fuzz the event-stream decoder: `python tests/fuzz/fuzz_eventstream.py RUNS [SEED]`.
+"""Fuzz the event-stream decoder: `python tests/fuzz/fuzz_eventstream.py -runs=N [-seed=N]`.
 
 Every input is decoded twice, whole and in pieces that its own first bytes choose. A run fails if
 the outcomes differ, or on any exception but the decoder's own. libFuzzer ends the process itself:
@@ -50,12 +50,11 @@ def check(data: bytes) -> None:
 
 
 def main() -> None:
-    runs, seed = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1
     corpus = Path(tempfile.mkdtemp(prefix="fuzz_eventstream_"))
     for number, data in enumerate(SEEDS):
         (corpus / f"seed{number}").write_bytes(data)
-    options = [f"-runs={runs}", f"-seed={seed}", "-max_len=600", f"-artifact_prefix={corpus}/"]
-    atheris.Setup([sys.argv[0], *options, str(corpus)], check)
+    options = ["-max_len=600", f"-artifact_prefix={corpus}/"]
+    atheris.Setup([*sys.argv, *options, str(corpus)], check)
     atheris.Fuzz()
 
 

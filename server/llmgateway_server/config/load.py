@@ -121,9 +121,10 @@ def _contradictions(config: Config, document: Document) -> Iterator[tuple[KeyPat
                 "or server.insecure: true to let everyone in",
             )
     routes = tree.get("routes") or {}
-    if config.default_route is not None and config.default_route not in routes:
-        name = shown((), config.default_route)
-        yield ("default_route",), f"no route {name}{nearest(config.default_route, routes)}"
+    default = config.default_route
+    # Routes that are no mapping at all are an error of their own, reported already.
+    if default is not None and isinstance(routes, dict) and default not in routes:
+        yield ("default_route",), f"no route {shown((), default)}{nearest(default, routes)}"
     for name, route in config.routes.items():
         path: KeyPath = ("routes", name, "targets", 0)
         target = route.target

@@ -144,28 +144,38 @@ def _alternatives(kind: Any) -> tuple[Any, ...]:
 def _sound_part(tree: dict[str, Any], problems: list[ErrorDetails]) -> Config | None:
     """What validates once everything wrong is cut out; a section lacking a key goes with it."""
     while True:
+        found = False
         for problem in problems:
             loc = problem["loc"][:-1] if problem["type"] == "missing" else problem["loc"]
-            if not _cut(tree, tuple(step for step in loc if step != "[key]")):
+            cut = _cut(tree, tuple(step for step in loc if step != "[key]"))
+            if cut is None:
                 return None
+            found = found or cut
+        if not found:
+            return None  # nothing in the tree answers for what is left
         try:
             return Config.model_validate(tree)
         except ValidationError as error:
             problems = error.errors(include_url=False)
 
 
-def _cut(tree: dict[str, Any], path: KeyPath) -> bool:
-    """Removes the innermost mapping's key on the path; False where that is everything."""
+def _cut(tree: dict[str, Any], path: KeyPath) -> bool | None:
+    """Removes the innermost mapping's key on the path.
+
+    False where it is gone with an earlier error, None where that would be everything.
+    """
     node: Any = tree
     holder: tuple[dict[str, Any], str] | None = None
     for step in path:
         if not isinstance(node, dict):
             break
+        if isinstance(step, int):
+            continue  # one target stands for a list of one
         if step not in node:
-            return True  # gone with an earlier error
+            return False
         holder = (node, str(step))
         node = node[step]
     if holder is None:
-        return False
+        return None
     del holder[0][holder[1]]
     return True

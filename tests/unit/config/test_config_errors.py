@@ -244,3 +244,26 @@ def test_a_file_without_a_provider_says_so(errors_of: ErrorsOf) -> None:
         "gateway.yaml: providers: this key is required"
     ]
     assert errors_of("providers: {}") == ["gateway.yaml:1:1: providers: at least one is needed"]
+
+
+@pytest.mark.timeout(20)
+def test_a_target_with_a_wrong_key_only_is_refused_and_not_pondered_for_ever(
+    errors_of: ErrorsOf,
+) -> None:
+    text = """\
+providers: {p: {dialect: plain, base_url: http://x}}
+routes: {chat: {targets: {modell: p/m}}}
+"""
+    lines = errors_of(text)
+    assert any("unknown key" in line and '"model"' in line for line in lines)
+
+
+def test_routes_that_are_no_mapping_are_one_error_whatever_the_default_route(
+    errors_of: ErrorsOf,
+) -> None:
+    text = """\
+providers: {p: {dialect: plain, base_url: http://x}}
+routes: 1
+default_route: chat
+"""
+    assert [line.split(": ")[1] for line in errors_of(text)] == ["routes"]
