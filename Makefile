@@ -2,7 +2,7 @@
 # Python 3.11 to 3.14, and nothing is written outside this folder but pip's own cache.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-codegen demo run test test-all test-long check lint e2e generate lock clean
+.PHONY: help setup setup-codegen demo run test test-all test-long bench check lint e2e generate lock clean
 
 PYTHON ?= python3
 export PYTHON
@@ -53,6 +53,9 @@ test-long: setup ## Long tests, properties with 100,000 examples, fuzz targets (
 		echo "$$target"; $(FUZZ) "$$target" -runs=1000000; \
 	done
 
+bench: setup ## CPU a chunk and a request, beside the floors (needs cc; a quiet machine)
+	$(BIN)/python benchmarks/run.py
+
 lint: setup
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
@@ -83,6 +86,6 @@ lock: ## Resolve the locks in requirements/ anew (needs uv)
 	$(LOCK) requirements/model.in -o requirements/model.lock
 
 clean: ## Remove everything that these targets made, environments included
-	rm -rf .venv .venv-codegen build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	rm -rf .venv .venv-codegen benchmarks/build build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 		.import_linter_cache
 	find server clients tests -name __pycache__ -type d -prune -exec rm -rf {} +
