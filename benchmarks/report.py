@@ -32,7 +32,11 @@ def table(
             continue
         for subject, figures in subjects.items():
             cells = [name, subject]
-            cells += [form.format(figures[key]) for _, key, form in _COLUMNS]
+            # A unary call has no chunks, so no times of them.
+            cells += [
+                "-" if figures[key] is None else form.format(figures[key])
+                for _, key, form in _COLUMNS
+            ]
             cells.append(f"{figures['cpu_us'] / subjects['floor']['cpu_us']:.2f}")
             if baseline:
                 before = baseline["scenarios"].get(name, {}).get(subject, {}).get("cpu_us")

@@ -94,7 +94,10 @@ def _round(
 
 
 def _median(results: list[dict[str, Any]]) -> dict[str, Any]:
-    return {key: statistics.median(result[key] for result in results) for key in results[0]}
+    return {
+        key: None if results[0][key] is None else statistics.median(r[key] for r in results)
+        for key in results[0]
+    }
 
 
 def _machine() -> dict[str, Any]:
