@@ -367,13 +367,6 @@ def test_options_cannot_change_who_is_asked_or_how(name: str) -> None:
     assert name in error.violations[0].description
 
 
-def test_an_option_that_openai_does_not_have_is_refused_and_named() -> None:
-    options = (("up", b'{"verbosity": "low", "min_p": 0.1}'),)
-    error = rejected(replace(ASK, provider_options=options), base_url=OPENAI)
-    assert error.violations[0].field == "input.provider_options_json"
-    assert "min_p" in error.violations[0].description
-
-
 def test_azures_deployments_are_in_the_path() -> None:
     dialect = OpenAIChat(
         "az", "https://res.openai.azure.com/openai", OpenAIChatOptions(api_version="2024-10-21")
