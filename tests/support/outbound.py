@@ -7,8 +7,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from llmgateway_server.providers.http import HttpTransport
-from llmgateway_server.providers.http_response import ResponseBody
+from llmgateway_server.providers.http import HttpTransport, ResponseBody
 from support.upstream import Upstream
 
 SECRET = "sk-secret"
@@ -49,11 +48,11 @@ async def answered(transport: HttpTransport, request: httpx.Request) -> bytes:
 
 @asynccontextmanager
 async def outbound(
-    connections: int = 200, ssl_context: ssl.SSLContext | None = None
+    connections: int = 200, ssl_context: ssl.SSLContext | None = None, idle: float = 60.0
 ) -> AsyncIterator[HttpTransport]:
     """A transport that, once closed, must have left no task running."""
     before = asyncio.all_tasks()
-    transport = HttpTransport(connections=connections, ssl_context=ssl_context)
+    transport = HttpTransport(connections=connections, ssl_context=ssl_context, idle=idle)
     try:
         yield transport
     finally:

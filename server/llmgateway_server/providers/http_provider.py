@@ -36,7 +36,7 @@ _UNDECIDED_TYPES: Final = frozenset({"", "application/json", "text/plain"})
 
 
 class ResponseStream(Protocol):
-    """A response's body as `HttpTransport` gives it; see `http_response.ResponseBody`."""
+    """A response's body as `HttpTransport` gives it; see `http.ResponseBody`."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """All that arrived since the last step, at each step."""

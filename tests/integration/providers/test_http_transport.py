@@ -10,8 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from llmgateway_server.providers.http import HttpTransport
-from llmgateway_server.providers.http_response import StaleConnectionError
+from llmgateway_server.providers.http import HttpTransport, StaleConnectionError
 from support.outbound import answered, opened, outbound, request_to
 from support.upstream import Conn, Upstream
 

@@ -8,8 +8,7 @@ import httpx
 import pytest
 import trustme
 
-from llmgateway_server.providers.http import HttpTransport
-from llmgateway_server.providers.http_response import ResponseBody
+from llmgateway_server.providers.http import HttpTransport, ResponseBody
 from support.outbound import SECRET, answered, opened, outbound, request_to
 from support.upstream import Conn, Script, Upstream
 
