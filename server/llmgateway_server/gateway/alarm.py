@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable
-from typing import TypeVar
-
-T = TypeVar("T")
+from types import TracebackType
+from typing import Self
 
 
 class Alarm:
-    """Bounds awaits of the task that makes it, one after the other.
+    """Bounds what the task that makes it awaits, one stretch after the other.
 
-    What `asyncio.timeout_at` does, without a timer of its own for each await: an armed timer is
+    What `asyncio.timeout_at` does, without a timer of its own for each stretch: an armed timer is
     left to fire early and then looks at the moment that counts by then. A stream of 10,000 reads
     costs a timer every few seconds instead of 10,000.
+
+        with alarm.at(due):
+            await something
     """
 
     def __init__(self) -> None:
@@ -26,36 +27,40 @@ class Alarm:
         self._loop = asyncio.get_running_loop()
         self._handle: asyncio.TimerHandle | None = None
         self._when = math.inf
+        self._cancelling = 0
         self._rang = False
 
-    async def wait(self, awaitable: Awaitable[T], when: float) -> T:
-        """The awaitable's result.
+    def at(self, when: float) -> Self:
+        """Sets the moment (loop time) for the `with` that it begins.
 
-        Raises:
-            TimeoutError: it had not come by `when` (loop time); the awaitable was cancelled.
+        The `with` raises TimeoutError if what is awaited in it has not come by then; it was
+        cancelled.
         """
-        cancelling = self._task.cancelling()
         self._when = when
         if self._handle is None:
             self._handle = self._loop.call_at(when, self._ring)
         elif self._handle.when() > when:
             self._handle.cancel()
             self._handle = self._loop.call_at(when, self._ring)
-        try:
-            return await awaitable
-        except asyncio.CancelledError:
-            if self._rang:
-                self._rang = False
-                # Only a cancel that is ours alone is a timeout; a caller's cancel wins over it.
-                if self._task.uncancel() <= cancelling:
-                    raise TimeoutError from None
-            raise
-        finally:
-            self._when = math.inf
-            if self._rang:
-                # The awaitable swallowed the cancel and came to its end.
-                self._rang = False
-                self._task.uncancel()
+        return self
+
+    def __enter__(self) -> None:
+        self._cancelling = self._task.cancelling()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._when = math.inf
+        if self._rang:
+            self._rang = False
+            cancelling = self._task.uncancel()
+            # Only a cancel that is ours alone is a timeout; a caller's cancel wins over it. And
+            # what was awaited may have swallowed the cancel and come to its end.
+            if kind is asyncio.CancelledError and cancelling <= self._cancelling:
+                raise TimeoutError from None
 
     def close(self) -> None:
         """Drops the timer."""

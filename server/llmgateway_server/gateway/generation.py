@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
@@ -35,9 +34,6 @@ _KEEPS_ITS_NAME = frozenset(
 )
 
 
-T = TypeVar("T")
-
-
 class Generation:
     """A call's answer, pulled by the one task that serves the call.
 
@@ -63,6 +59,7 @@ class Generation:
         self._alarm = Alarm()
         self._stream: ProviderStream | None = None
         self._delivered = False
+        self._awaited = ""
         self._visible = _Visible() if not request.output.include_reasoning else None
 
     async def read(self) -> Sequence[StreamEvent]:
@@ -74,13 +71,14 @@ class Generation:
         Raises:
             GatewayError: the call failed; it carries what is known of the answer so far.
         """
-        stream = self._stream
         try:
-            if stream is None:
+            if self._stream is None:
                 return await self._begin()
-            return await self._next(stream)
+            return await self._next(self._stream)
         except GatewayError as error:
             raise self._described(error) from None
+        except TimeoutError:
+            raise self._described(self._too_late()) from None
 
     def close(self) -> None:
         """Gives everything back at once; an unfinished upstream is cut off."""
@@ -89,14 +87,17 @@ class Generation:
             self._stream.close()
 
     async def _begin(self) -> Sequence[StreamEvent]:
-        timers = self._resolution.timers
+        timers, target = self._resolution.timers, self._resolution.target
         due = min(self._began + timers.first_content, self._deadline)
         self.route = replace(self.route, attempt_count=1)
-        opening = self._provider.open(self._request, self._resolution.target.model, timers)
-        stream = self._stream = await self._wait(opening, due, "first content")
+        self._awaited = "first content"
+        with self._alarm.at(due):
+            stream = await self._provider.open(self._request, target.model, timers)
+        self._stream = stream
         events: Sequence[StreamEvent] = ()
         while not events:
-            batch = await self._wait(stream.read(), due, "first content")
+            with self._alarm.at(due):
+                batch = await stream.read()
             if batch:
                 events = self._seen(batch)
                 # Reasoning that nobody asked to see is progress all the same.
@@ -107,38 +108,40 @@ class Generation:
             provider_request_id=stream.request_id,
             time_to_first_token=self._loop.time() - self._began,
         )
-        return [StreamStart(self.response_id, self._resolution.target.name, self.route), *events]
+        return [StreamStart(self.response_id, target.name, self.route), *events]
 
     async def _next(self, stream: ProviderStream) -> Sequence[StreamEvent]:
         timers = self._resolution.timers
+        now = self._loop.time()
         # Both idle timers start anew with each call: time in which the reader kept us waiting
         # is not the provider's.
-        content_due = min(self._loop.time() + timers.idle_content, self._deadline)
+        content_due = min(now + timers.idle_content, self._deadline)
         while True:
-            bytes_due = self._loop.time() + timers.idle_bytes
-            if bytes_due < content_due:
-                batch = await self._wait(stream.read(), bytes_due, "bytes")
-            else:
-                batch = await self._wait(stream.read(), content_due, "content")
+            due = now + timers.idle_bytes
+            self._awaited = "bytes"
+            if due >= content_due:
+                due = content_due
+                self._awaited = "content"
+            with self._alarm.at(due):
+                batch = await stream.read()
             if batch:
                 events = self._seen(batch)
                 if events:
                     return events
-                content_due = min(self._loop.time() + timers.idle_content, self._deadline)
+            now = self._loop.time()
+            if batch:
+                content_due = min(now + timers.idle_content, self._deadline)
 
-    async def _wait(self, awaitable: Awaitable[T], due: float, waited_for: str) -> T:
-        try:
-            return await self._alarm.wait(awaitable, due)
-        except TimeoutError:
-            if self._loop.time() >= self._deadline:
-                raise GatewayError(
-                    Reason.DEADLINE_EXCEEDED, "the call's deadline passed before the answer ended"
-                ) from None
-            raise GatewayError(
-                Reason.PROVIDER_TIMEOUT,
-                f"{self._resolution.target.name} sent no {waited_for} in time",
-                attempt=self._attempt(),
-            ) from None
+    def _too_late(self) -> GatewayError:
+        if self._loop.time() >= self._deadline:
+            return GatewayError(
+                Reason.DEADLINE_EXCEEDED, "the call's deadline passed before the answer ended"
+            )
+        return GatewayError(
+            Reason.PROVIDER_TIMEOUT,
+            f"{self._resolution.target.name} sent no {self._awaited} in time",
+            attempt=self._attempt(),
+        )
 
     def _seen(self, events: Sequence[ProviderEvent]) -> Sequence[StreamEvent]:
         if self._visible is not None:

@@ -50,7 +50,11 @@ class WireError(Exception):
 
 
 class Decoder(Protocol):
-    """Turns the bytes of one answer into events, the same for every way to split them."""
+    """Turns the bytes of one answer into events.
+
+    They are the same for every way to split the bytes, but for what a call joins: neighbouring
+    pieces of text may come as one delta.
+    """
 
     @property
     def usage(self) -> Usage | None:

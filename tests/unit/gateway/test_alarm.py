@@ -1,16 +1,25 @@
 """The alarm: timeouts of one task, exact to the moment, and never mistaken for a cancel."""
 
 import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
 
 import pytest
 
 from llmgateway_server.gateway.alarm import Alarm
 from support.virtual_time import run_virtual
 
+T = TypeVar("T")
+
+
+async def bounded(alarm: Alarm, awaitable: Awaitable[T], when: float) -> T:
+    with alarm.at(when):
+        return await awaitable
+
 
 def test_a_result_that_comes_in_time_is_returned() -> None:
     async def main() -> str:
-        return await Alarm().wait(asyncio.sleep(1, "done"), 2.0)
+        return await bounded(Alarm(), asyncio.sleep(1, "done"), 2.0)
 
     assert run_virtual(main()) == "done"
 
@@ -18,7 +27,7 @@ def test_a_result_that_comes_in_time_is_returned() -> None:
 def test_it_rings_at_its_moment_and_cancels_the_awaitable() -> None:
     async def main() -> float:
         with pytest.raises(TimeoutError):
-            await Alarm().wait(asyncio.sleep(60), 5.0)
+            await bounded(Alarm(), asyncio.sleep(60), 5.0)
         return asyncio.get_running_loop().time()
 
     assert run_virtual(main()) == 5.0
@@ -27,9 +36,9 @@ def test_it_rings_at_its_moment_and_cancels_the_awaitable() -> None:
 def test_a_later_moment_is_kept_although_the_timer_was_armed_for_an_earlier_one() -> None:
     async def main() -> float:
         alarm = Alarm()
-        await alarm.wait(asyncio.sleep(1), 2.0)
+        await bounded(alarm, asyncio.sleep(1), 2.0)
         with pytest.raises(TimeoutError):
-            await alarm.wait(asyncio.sleep(60), 10.0)
+            await bounded(alarm, asyncio.sleep(60), 10.0)
         return asyncio.get_running_loop().time()
 
     assert run_virtual(main()) == 10.0
@@ -38,9 +47,9 @@ def test_a_later_moment_is_kept_although_the_timer_was_armed_for_an_earlier_one(
 def test_an_earlier_moment_is_kept_although_the_timer_was_armed_for_a_later_one() -> None:
     async def main() -> float:
         alarm = Alarm()
-        await alarm.wait(asyncio.sleep(1), 20.0)
+        await bounded(alarm, asyncio.sleep(1), 20.0)
         with pytest.raises(TimeoutError):
-            await alarm.wait(asyncio.sleep(60), 3.0)
+            await bounded(alarm, asyncio.sleep(60), 3.0)
         return asyncio.get_running_loop().time()
 
     assert run_virtual(main()) == 3.0
@@ -49,9 +58,9 @@ def test_an_earlier_moment_is_kept_although_the_timer_was_armed_for_a_later_one(
 def test_it_does_not_ring_between_two_waits() -> None:
     async def main() -> str:
         alarm = Alarm()
-        await alarm.wait(asyncio.sleep(1), 2.0)
+        await bounded(alarm, asyncio.sleep(1), 2.0)
         await asyncio.sleep(30)
-        return await alarm.wait(asyncio.sleep(1, "done"), 40.0)
+        return await bounded(alarm, asyncio.sleep(1, "done"), 40.0)
 
     assert run_virtual(main()) == "done"
 
@@ -62,7 +71,7 @@ def test_many_reads_share_one_timer() -> None:
         loop = asyncio.get_running_loop()
         handles = set()
         for _ in range(100):
-            await alarm.wait(asyncio.sleep(0.01), loop.time() + 30)
+            await bounded(alarm, asyncio.sleep(0.01), loop.time() + 30)
             handles.add(id(alarm._handle))
         alarm.close()
         return len(handles)
@@ -79,7 +88,7 @@ def test_a_cancel_from_outside_stays_a_cancel() -> None:
             await task
 
     async def _waits() -> None:
-        await Alarm().wait(asyncio.sleep(60), 30.0)
+        await bounded(Alarm(), asyncio.sleep(60), 30.0)
 
     run_virtual(main())
 
@@ -87,7 +96,7 @@ def test_a_cancel_from_outside_stays_a_cancel() -> None:
 def test_a_cancel_in_the_very_turn_in_which_it_rings_wins() -> None:
     async def main() -> None:
         async def waits() -> None:
-            await Alarm().wait(asyncio.sleep(60), 5.0)
+            await bounded(Alarm(), asyncio.sleep(60), 5.0)
 
         task = asyncio.ensure_future(waits())
         asyncio.get_running_loop().call_at(5.0, task.cancel)
@@ -103,11 +112,11 @@ def test_two_alarms_nest() -> None:
 
         async def nested() -> None:
             with pytest.raises(TimeoutError):
-                await inner.wait(asyncio.sleep(60), 2.0)
+                await bounded(inner, asyncio.sleep(60), 2.0)
             await asyncio.sleep(60)
 
         with pytest.raises(TimeoutError):
-            await outer.wait(nested(), 4.0)
+            await bounded(outer, nested(), 4.0)
         task = asyncio.current_task()
         assert task is not None
         assert task.cancelling() == 0
@@ -126,8 +135,8 @@ def test_an_awaitable_that_swallows_the_cancel_leaves_the_task_clean() -> None:
             return "never"
 
         alarm = Alarm()
-        first = await alarm.wait(stubborn(), 1.0)
-        await alarm.wait(asyncio.sleep(1), 10.0)
+        first = await bounded(alarm, stubborn(), 1.0)
+        await bounded(alarm, asyncio.sleep(1), 10.0)
         return first
 
     assert run_virtual(main()) == "late"

@@ -28,12 +28,26 @@ class Assembly:
         self._refused = False
         self._parts = PartIndex()
         self._tool_calls = ToolCalls(self._parts)
+        # Neighbouring pieces of text, told as one.
+        self._run: list[str] = []
+
+    def add_text(self, text: str) -> None:
+        """Takes more text, for `flush` to tell."""
+        self.began = True
+        self._run.append(text)
+
+    def flush(self, out: list[ProviderEvent]) -> None:
+        """Appends the text added since the last time."""
+        if self._run:
+            out.append(TextDelta(self._parts.of(PartKind.TEXT), "".join(self._run)))
+            self._run.clear()
 
     def add(
         self, message: Message | None, choice: StreamChoice | BodyChoice, out: list[ProviderEvent]
     ) -> None:
         """Takes what a choice says and appends its events."""
         self.began = True
+        self.flush(out)
         if message is not None:
             self._say(message, out)
         if choice.finish_reason:
@@ -47,6 +61,7 @@ class Assembly:
         Raises:
             WireError: the answer ended, but not well.
         """
+        self.flush(out)
         failure = finish_failure(self.finish_word)
         if failure is not None:
             raise WireError(failure)

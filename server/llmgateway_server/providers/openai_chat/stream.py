@@ -52,6 +52,7 @@ class ChatStream:
                     break
         except (EventStreamError, WireError) as error:
             self._fail(error)
+        self._answer.flush(out)
         return out
 
     def end(self) -> list[ProviderEvent]:
@@ -64,6 +65,7 @@ class ChatStream:
                 self._close_unannounced(out)
         except (EventStreamError, WireError) as error:
             self._fail(error)
+        self._answer.flush(out)
         return out
 
     def _take(self, event: ServerEvent, out: list[ProviderEvent]) -> bool:
@@ -81,7 +83,11 @@ class ChatStream:
             elif text:
                 raise WireError(_malformed("it sent an event that is no chunk")) from None
             return self._is_done
-        self._take_chunk(chunk, data, out)
+        only_text = _only_text(chunk)
+        if only_text:
+            self._answer.add_text(only_text)
+        else:
+            self._take_chunk(chunk, data, out)
         return False
 
     def _take_chunk(self, chunk: Chunk, data: bytes, out: list[ProviderEvent]) -> None:
@@ -155,6 +161,36 @@ def decode_body(body: bytes) -> list[ProviderEvent]:
     assembly.add(choice.message, choice, out)
     assembly.close(out)
     return out
+
+
+def _only_text(chunk: Chunk) -> str:
+    """The text of a chunk that brings more text and nothing else, as nearly all do."""
+    choices = chunk.choices
+    if (
+        not choices
+        or len(choices) > 1
+        or chunk.usage is not None
+        or chunk.error is not None
+        or chunk.x_groq is not None
+        or chunk.object == "error"
+    ):
+        return ""
+    choice = choices[0]
+    delta = choice.delta
+    if (
+        delta is None
+        or choice.index
+        or choice.finish_reason is not None
+        or choice.stop_reason is not None
+        or choice.error is not None
+        or delta.tool_calls is not None
+        or delta.reasoning_content
+        or delta.reasoning
+        or delta.refusal
+        or type(delta.content) is not str
+    ):
+        return ""
+    return delta.content
 
 
 def _malformed(message: str) -> Failure:

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 from llmgateway_server.domain.coalesce import merge, split
 from llmgateway_server.domain.errors import GatewayError, Reason
-from llmgateway_server.domain.events import StreamEvent
+from llmgateway_server.domain.events import StreamEvent, TextDelta
 from llmgateway_server.gateway.alarm import Alarm
 from llmgateway_server.transport.grpc.boundary import Write
 from llmgateway_server.transport.grpc.mapping.request import StreamOptions
-from llmgateway_server.transport.grpc.mapping.response import encode
+from llmgateway_server.transport.grpc.mapping.response import encode, text_message
 
 # Characters of content in one message; far below the 4 MiB that clients accept by default.
 _MESSAGE_LIMIT = 64 * 1024
@@ -45,8 +45,8 @@ class StreamWriter:
         Raises:
             GatewayError: READER_TOO_SLOW, a write was stuck for 30 s.
         """
-        for run in split(merge(events), _MESSAGE_LIMIT):
-            await self._send(encode(run))
+        for message in _messages(events):
+            await self._send(message)
         if self._coalesce_delay and not last:
             # What arrives meanwhile waits unread and comes out of the next read together.
             await asyncio.sleep(self._coalesce_delay)
@@ -56,10 +56,12 @@ class StreamWriter:
         try:
             if self._beat_task is not None:
                 # grpc takes one write at a time.
-                await self._alarm.wait(self._beat_task, due)
+                with self._alarm.at(due):
+                    await self._beat_task
                 self._beat_task = None
             self._writing = True
-            await self._alarm.wait(self._write(message), due)
+            with self._alarm.at(due):
+                await self._write(message)
         except TimeoutError:
             raise GatewayError(
                 Reason.READER_TOO_SLOW, f"the stream was not read for {_STUCK_AFTER:g} s"
@@ -93,3 +95,12 @@ class StreamWriter:
         finally:
             self._writing = False
             self._last_write = self._loop.time()
+
+
+def _messages(events: Sequence[StreamEvent]) -> Sequence[bytes]:
+    """The serialised messages that hold a batch; nearly always it is one text delta."""
+    if len(events) == 1:
+        event = events[0]
+        if type(event) is TextDelta and len(event.text) <= _MESSAGE_LIMIT:
+            return (text_message(event),)
+    return [encode(run) for run in split(merge(events), _MESSAGE_LIMIT)]

@@ -53,16 +53,12 @@ _ONE_BYTE = tuple(bytes((number,)) for number in range(128))
 
 
 def encode(events: Sequence[StreamEvent]) -> bytes:
-    """One stream message, serialised; by hand where it is what nearly all are, one text delta."""
-    if len(events) == 1:
-        event = events[0]
-        if type(event) is TextDelta:
-            return _text_message(event)
+    """One stream message, serialised."""
     return message_to(events).SerializeToString()
 
 
-def _text_message(event: TextDelta) -> bytes:
-    """The bytes of `deltas {text, part_index}`; a sixth of the time that building it takes."""
+def text_message(event: TextDelta) -> bytes:
+    """What `encode` gives for one text delta, by hand in a sixth of the time."""
     text = event.text.encode()
     delta = b"\x0a" + _varint(len(text)) + text
     if event.part_index:
