@@ -63,6 +63,7 @@ class ScriptedTransport(httpx.AsyncBaseTransport):
         self.closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await request.aread()
         self.requests.append(request)
         self.asked.set()
         if self._response is None:

@@ -84,10 +84,12 @@ class HttpProvider:
         )
         self._now = now
         base = settings.base_url.rstrip("/")
+        host = httpx.URL(base).netloc.decode("ascii")
         # One path for most dialects; some put the model into it.
         self._url = functools.lru_cache(maxsize=256)(lambda path: httpx.URL(base + path))
         self._headers = httpx.Headers(
             [
+                ("host", host),
                 ("accept", "text/event-stream, application/json"),
                 ("accept-encoding", "identity"),
                 ("content-type", "application/json"),
@@ -103,7 +105,8 @@ class HttpProvider:
             "POST",
             self._url(call.path),
             headers=self._headers,
-            content=call.body,
+            # As `content` it would have httpx look for the headers that are all here.
+            stream=httpx.ByteStream(call.body),
             extensions={"timeout": {"connect": timers.connect, "pool": timers.pool}},
         )
         try:
@@ -127,21 +130,22 @@ class HttpProvider:
         await self._transport.aclose()
 
     def _answer(self, response: httpx.Response, body: ResponseStream, model: str) -> ProviderStream:
+        headers = _plain(response.headers)
+        provider_id = request_id(headers)
         report = functools.partial(
-            self._report.error, model=model, status=200, request_id=request_id(response.headers)
+            self._report.error, model=model, status=200, request_id=provider_id
         )
-        if response.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        if headers.get("content-encoding", "identity").strip().lower() != "identity":
             # Decoding it would let a few bytes become any number of them.
             raise report(_unreadable("its answer is compressed, which was not asked for"))
-        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "text/event-stream":
             decoder = self._dialect.decoder()
         elif kind in _UNDECIDED_TYPES or kind.endswith("+json"):
             decoder = EitherBody(WholeBody(self._dialect.decode_body), self._dialect.decoder)
         else:
             raise report(_unreadable(f"it answered with {kind[:64]} instead of a completion"))
-        answer_id = self._report.label(request_id(response.headers))
-        return _HttpStream(body, decoder, answer_id, report)
+        return _HttpStream(body, decoder, self._report.label(provider_id), report)
 
     async def _refusal(
         self, response: httpx.Response, body: ResponseStream, model: str
@@ -212,6 +216,11 @@ class _HttpStream:
 
     def close(self) -> None:
         self._body.close()
+
+
+def _plain(headers: httpx.Headers) -> dict[str, str]:
+    """The headers by their names in lower case; a look-up in httpx's own is a search."""
+    return {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in headers.raw}
 
 
 def _unreadable(message: str) -> Failure:

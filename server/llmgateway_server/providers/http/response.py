@@ -190,7 +190,8 @@ class ResponseBody(httpx.AsyncByteStream):
                 self._fail(httpx.RemoteProtocolError(_NOT_HTTP))
         if self._drain is not None:
             self._drop()
-        elif self._size > _READ_BUFFER:
+            return
+        if self._size > _READ_BUFFER:
             self.connection.pause()
         self._wake()
 

@@ -158,10 +158,9 @@ class HttpTransport(httpx.AsyncBaseTransport):
 
 
 async def _content(request: httpx.Request) -> bytes:
-    try:
-        return request.content
-    except httpx.RequestNotRead:
-        return await request.aread()
+    if isinstance(request.stream, httpx.ByteStream):
+        return b"".join(request.stream)
+    return await request.aread()
 
 
 def _is_encoded(value: bytes) -> bool:

@@ -47,6 +47,11 @@ TOOL_MODES = {
     pb.TOOL_CHOICE_MODE_REQUIRED: ToolMode.REQUIRED,
 }
 
+# An enum's own `values()` is a new list each time.
+_RECOVERY_MODES = frozenset(pb.RecoveryMode.values())
+_CACHE_MODES = frozenset(pb.CacheMode.values())
+_PRIORITIES = frozenset(pb.Priority.values())
+
 _MOST_MESSAGES = 2048
 _MOST_STOPS = 16
 _MOST_LABELS = 16
@@ -96,7 +101,7 @@ def stream_options_from(proto: pb.StreamOptions) -> StreamOptions:
     if proto.HasField("heartbeat_interval"):
         path = "stream_options.heartbeat_interval"
         interval = found.seconds(path, proto.heartbeat_interval, 0.1, 3600.0)
-    if proto.recovery not in pb.RecoveryMode.values():
+    if proto.recovery not in _RECOVERY_MODES:
         found.add("stream_options.recovery", "is no RecoveryMode that this server knows")
     found.raise_if_any()
     return StreamOptions(delay, interval)
@@ -122,11 +127,17 @@ def _request_from(proto: pb.GenerationInput, found: Violations) -> GenerationReq
     return GenerationRequest(
         model=proto.model,
         messages=tuple(messages),
-        sampling=_sampling_from(proto.sampling, found),
-        output=_output_from(proto.output, found),
+        sampling=_sampling_from(proto.sampling, found)
+        if proto.HasField("sampling")
+        else Sampling(),
+        output=_output_from(proto.output, found) if proto.HasField("output") else Output(),
         tools=tools,
-        tool_choice=_tool_choice_from(proto.tool_choice, tools, found),
-        routing=_routing_from(proto.routing, found),
+        tool_choice=(
+            _tool_choice_from(proto.tool_choice, tools, found)
+            if proto.HasField("tool_choice")
+            else ToolChoice()
+        ),
+        routing=_routing_from(proto.routing, found) if proto.HasField("routing") else Routing(),
         labels=tuple(sorted(proto.labels.items())),
         end_user_id=proto.end_user_id,
         provider_options=tuple((name, bytes(value)) for name, value in (members or {}).items()),
@@ -220,8 +231,8 @@ def _routing_from(proto: pb.RoutingOptions, found: Violations) -> Routing:
 
     if proto.HasField("max_attempts") and proto.max_attempts < 1:
         found.add("input.routing.max_attempts", "must be 1 or more")
-    if proto.cache_mode not in pb.CacheMode.values():
+    if proto.cache_mode not in _CACHE_MODES:
         found.add("input.routing.cache_mode", "is none that this server knows")
-    if proto.priority not in pb.Priority.values():
+    if proto.priority not in _PRIORITIES:
         found.add("input.routing.priority", "is none that this server knows")
     return Routing(seconds("first_content_timeout"), seconds("idle_content_timeout"))
