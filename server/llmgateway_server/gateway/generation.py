@@ -59,7 +59,7 @@ class Generation:
         self._alarm = Alarm()
         self._stream: ProviderStream | None = None
         self._delivered = False
-        self._awaited = ""
+        self._content_due = 0.0
         self._visible = _Visible() if not request.output.include_reasoning else None
 
     async def read(self) -> Sequence[StreamEvent]:
@@ -72,9 +72,23 @@ class Generation:
             GatewayError: the call failed; it carries what is known of the answer so far.
         """
         try:
-            if self._stream is None:
+            stream = self._stream
+            if stream is None:
                 return await self._begin()
-            return await self._next(self._stream)
+            loop, timers = self._loop, self._resolution.timers
+            now = loop.time()
+            # Both idle timers start anew with each call: time in which the reader kept us waiting
+            # is not the provider's.
+            self._content_due = min(now + timers.idle_content, self._deadline)
+            while True:
+                with self._alarm.at(min(now + timers.idle_bytes, self._content_due)):
+                    batch = await stream.read()
+                if batch:
+                    events = self._seen(batch)
+                    if events:
+                        return events
+                    self._content_due = min(loop.time() + timers.idle_content, self._deadline)
+                now = loop.time()
         except GatewayError as error:
             raise self._described(error) from None
         except TimeoutError:
@@ -90,7 +104,6 @@ class Generation:
         timers, target = self._resolution.timers, self._resolution.target
         due = min(self._began + timers.first_content, self._deadline)
         self.route = replace(self.route, attempt_count=1)
-        self._awaited = "first content"
         with self._alarm.at(due):
             stream = await self._provider.open(self._request, target.model, timers)
         self._stream = stream
@@ -110,36 +123,17 @@ class Generation:
         )
         return [StreamStart(self.response_id, target.name, self.route), *events]
 
-    async def _next(self, stream: ProviderStream) -> Sequence[StreamEvent]:
-        timers = self._resolution.timers
-        now = self._loop.time()
-        # Both idle timers start anew with each call: time in which the reader kept us waiting
-        # is not the provider's.
-        content_due = min(now + timers.idle_content, self._deadline)
-        while True:
-            due = now + timers.idle_bytes
-            self._awaited = "bytes"
-            if due >= content_due:
-                due = content_due
-                self._awaited = "content"
-            with self._alarm.at(due):
-                batch = await stream.read()
-            if batch:
-                events = self._seen(batch)
-                if events:
-                    return events
-            now = self._loop.time()
-            if batch:
-                content_due = min(now + timers.idle_content, self._deadline)
-
     def _too_late(self) -> GatewayError:
         if self._loop.time() >= self._deadline:
             return GatewayError(
                 Reason.DEADLINE_EXCEEDED, "the call's deadline passed before the answer ended"
             )
+        awaited = "first content"
+        if self._delivered:
+            awaited = "content" if self._loop.time() >= self._content_due else "bytes"
         return GatewayError(
             Reason.PROVIDER_TIMEOUT,
-            f"{self._resolution.target.name} sent no {self._awaited} in time",
+            f"{self._resolution.target.name} sent no {awaited} in time",
             attempt=self._attempt(),
         )
 

@@ -93,8 +93,8 @@ class Boundary:
                 opened = True
                 return open_and_write(message)
 
-            async def work(call: Call) -> None:
-                await handle(_parsed(request_type, raw), call, write)
+            def work(call: Call) -> Awaitable[None]:
+                return handle(_parsed(request_type, raw), call, write)
 
             await self._serve(context, budget, work)
 

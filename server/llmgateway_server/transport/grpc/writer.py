@@ -45,23 +45,17 @@ class StreamWriter:
         Raises:
             GatewayError: READER_TOO_SLOW, a write was stuck for 30 s.
         """
-        for message in _messages(events):
-            await self._send(message)
-        if self._coalesce_delay and not last:
-            # What arrives meanwhile waits unread and comes out of the next read together.
-            await asyncio.sleep(self._coalesce_delay)
-
-    async def _send(self, message: bytes) -> None:
-        due = self._loop.time() + _STUCK_AFTER
         try:
-            if self._beat_task is not None:
-                # grpc takes one write at a time.
+            for message in _messages(events):
+                due = self._loop.time() + _STUCK_AFTER
+                if self._beat_task is not None:
+                    # grpc takes one write at a time.
+                    with self._alarm.at(due):
+                        await self._beat_task
+                    self._beat_task = None
+                self._writing = True
                 with self._alarm.at(due):
-                    await self._beat_task
-                self._beat_task = None
-            self._writing = True
-            with self._alarm.at(due):
-                await self._write(message)
+                    await self._write(message)
         except TimeoutError:
             raise GatewayError(
                 Reason.READER_TOO_SLOW, f"the stream was not read for {_STUCK_AFTER:g} s"
@@ -69,6 +63,9 @@ class StreamWriter:
         finally:
             self._writing = False
             self._last_write = self._loop.time()
+        if self._coalesce_delay and not last:
+            # What arrives meanwhile waits unread and comes out of the next read together.
+            await asyncio.sleep(self._coalesce_delay)
 
     def close(self) -> None:
         """Stops the heartbeats."""
