@@ -2,7 +2,7 @@
 # Python 3.11 to 3.14, and nothing is written outside this folder but pip's own cache.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-codegen demo run test test-all test-long bench check lint e2e generate lock clean
+.PHONY: help setup setup-codegen demo run test test-all test-long bench bench-peers check lint e2e generate lock clean
 
 PYTHON ?= python3
 export PYTHON
@@ -56,6 +56,9 @@ test-long: setup ## Long tests, properties with 100,000 examples, fuzz targets (
 bench: setup ## CPU a chunk and a request, beside the floors (needs cc; a quiet machine)
 	$(BIN)/python benchmarks/run.py
 
+bench-peers: setup ## The same beside LiteLLM, TensorZero, Envoy and Sentient's own server (installs them)
+	$(BIN)/python benchmarks/run.py --peers
+
 lint: setup
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
@@ -84,8 +87,12 @@ lock: ## Resolve the locks in requirements/ anew (needs uv)
 	$(LOCK) requirements/codegen.in -o requirements/codegen.lock
 	$(LOCK) requirements/client-protobuf6.in -o requirements/client-protobuf6.lock
 	$(LOCK) requirements/model.in -o requirements/model.lock
+	$(LOCK) requirements/bench-envoy.in -o requirements/bench-envoy.lock
+	$(LOCK) requirements/bench-litellm.in -o requirements/bench-litellm.lock
+	$(LOCK) requirements/bench-sentient.in -o requirements/bench-sentient.lock
+	$(LOCK) requirements/bench-tensorzero.in -o requirements/bench-tensorzero.lock
 
 clean: ## Remove everything that these targets made, environments included
-	rm -rf .venv .venv-codegen benchmarks/build build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis \
-		.import_linter_cache
+	rm -rf .venv .venv-codegen .venv-bench-* benchmarks/build build dist .mypy_cache .ruff_cache \
+		.pytest_cache .hypothesis .import_linter_cache
 	find server clients tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,145 +1,132 @@
-"""What is measured: the same load on our server, on the floors, and on the provider itself."""
+"""The loads, and what one run of one on one subject costs."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import processes
 from processes import Program
+from subjects import Subject
 
-STREAM = "/llmgateway.v1.GenerationService/GenerateStream"
-UNARY = "/llmgateway.v1.GenerationService/Generate"
+# A figure of a run; None where the scenario has none of its kind.
+Figures = dict[str, float | None]
 
-
-@dataclass(frozen=True)
-class Subject:
-    """Something that answers: where, how it is spoken to, how it names models."""
-
-    program: Program
-    protocol: str = "grpc"
-    prefix: str = ""
-    connections: int = 4
-
-    def arguments(self, model: str, *, unary: bool) -> list[str]:
-        """The load generator's words for this subject."""
-        path = "/v1/chat/completions"
-        if self.protocol == "grpc":
-            path = UNARY if unary else STREAM
-        words = [
-            *("--port", str(self.program.port), "--proto", self.protocol, "--path", path),
-            *("--model", self.prefix + model, "--conns", str(self.connections)),
-        ]
-        return [*words, "--unary"] if unary else words
+_CONNECTIONS = 4  # of a gRPC client; HTTP/1.1 takes one a stream
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """One load; `units` is what the CPU time is divided by."""
+    """One load: `streams` at a time until `total` are done."""
 
     name: str
     model: str
     streams: int
     total: int
-    chunks: int = 0
-    unary: bool = False
-    extra: Sequence[str] = ()
-    timeout: int = 60
-    floor_model: str = ""
+    chunks: int = 0  # of each stream; 0: unary
+    ramp: float = 0.0  # seconds over which the first streams are opened
+    churn: bool = False
+    rounds: int = 9  # at most this many
+    # The same load for the canned floor in other words, each a row of its own.
+    canned: tuple[tuple[str, str], ...] = ()
 
-    @property
-    def units(self) -> int:
-        """Chunks, or requests."""
-        return self.total * self.chunks if self.chunks else self.total
-
-
-BURST = Scenario("burst", "instant-500", 64, 256, 500, floor_model="merged-500-100")
-PACED = Scenario("paced", "paced-100-20", 100, 100, 100, extra=("--ramp", "0.5"))
-MANY = Scenario("many", "paced-100-100", 1000, 1000, 100, extra=("--ramp", "1"))
-UNARY_1 = Scenario("unary c=1", "unary-200", 1, 1000, unary=True)
-UNARY_64 = Scenario("unary c=64", "unary-200", 64, 6000, unary=True)
-CHURN = Scenario("churn", "unary-200", 16, 1500, unary=True, extra=("--churn",))
-TTFT_64 = Scenario("ttft 64", "paced-10-20", 64, 1280, 10, extra=("--ramp", "0.5"))
-SCENARIOS = (BURST, PACED, MANY, UNARY_1, UNARY_64, CHURN, TTFT_64)
+    def models(self, subject: str) -> Mapping[str, str]:
+        """The rows that a subject fills, and the model that each asks for."""
+        return dict(self.canned) if self.canned and subject == "canned" else {subject: self.model}
 
 
-@dataclass
-class Result:
-    """What one run on one subject cost."""
-
-    scenario: str
-    load: dict[str, Any]
-    cpu_us: float
-    rss_idle: int
-    rss_peak: int
-    details: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def errors(self) -> int:
-        """Failed streams, and chunks that were lost, doubled or out of order."""
-        return int(self.load["errors"]) + int(self.load["seq_errors"])
-
-
-class _Peak(threading.Thread):
-    """Watches the resident memory of a program while a load runs."""
-
-    def __init__(self, program: Program) -> None:
-        super().__init__(daemon=True)
-        self._program = program
-        self._over = threading.Event()
-        self.bytes = program.rss_bytes()
-
-    def run(self) -> None:
-        while not self._over.wait(0.1):
-            self.bytes = max(self.bytes, self._program.rss_bytes())
-
-    def stop(self) -> int:
-        self._over.set()
-        self.join()
-        return self.bytes
+SCENARIOS = (
+    # First, since memory a stream shows only in a process that has not held as many before.
+    Scenario("many", "paced-100-100", 1000, 1000, 100, ramp=1.0, rounds=1),
+    Scenario("paced", "paced-100-20", 100, 100, 100, ramp=0.5),
+    Scenario(
+        "burst", "instant-500", 64, 128, 500,
+        canned=(("canned", "merged-500-100"), ("canned, 1 a message", "instant-500")),
+    ),
+    Scenario("ttft", "paced-50-20", 64, 256, 50, ramp=1.0),
+    Scenario("unary-1", "unary-200", 1, 1000),
+    Scenario("unary-64", "unary-200", 64, 4000),
+    Scenario("churn", "unary-200", 16, 1000, churn=True),
+)  # fmt: skip
+HELD = "paced-100-20"
+_WARM = (
+    Scenario("warm", "instant-20", 64, 256, 20),
+    Scenario("warm", "unary-200", 64, 500),
+)
+MODELS = sorted({s.model for s in (*SCENARIOS, *_WARM)} | {HELD})
 
 
-def run(subject: Subject, scenario: Scenario, *, floor: bool = False) -> Result:
-    """Runs one load; the CPU is that of the subject's process tree, idle time included."""
-    model = scenario.floor_model if floor and scenario.floor_model else scenario.model
-    arguments = [
-        *subject.arguments(model, unary=scenario.unary),
-        *("--streams", str(scenario.streams), "--total", str(scenario.total)),
-        *("--timeout", str(scenario.timeout), *scenario.extra),
-    ]
-    if scenario.chunks:
-        arguments += ["--expect-chunks", str(scenario.chunks)]
-    time.sleep(0.2)
-    idle = subject.program.rss_bytes()
-    peak = _Peak(subject.program)
-    peak.start()
-    before = subject.program.cpu_seconds()
-    load = processes.load(arguments)
-    cpu = subject.program.cpu_seconds() - before
-    return Result(scenario.name, load, cpu / scenario.units * 1e6, idle, peak.stop())
+def run(
+    subject: Subject, scenario: Scenario, provider: Program, model: str = "", timeout: float = 60.0
+) -> Figures:
+    """One run. CPU is that of the subject's process tree, less what it uses idle.
 
-
-def warm(subject: Subject) -> None:
-    """Fills pools and caches."""
-    run(subject, Scenario("warm", "instant-20", 64, 256, 20, floor_model="instant-20"))
-    run(subject, Scenario("warm", "unary-200", 64, 500, unary=True))
-
-
-def held(subject: Subject, *, low: int = 50, high: int = 1600, p99_ms: float = 50.0) -> int:
-    """The most streams of 50 chunks/s that the subject carries, by bisection to 25.
-
-    Carried: no error, chunk p99 below 50 ms, and the load over within 10 % of its ideal time.
+    Divided by what came out, which with failed streams is less than was asked for.
     """
-    while high - low > 25:
-        middle = (low + high) // 2
-        scenario = Scenario(
-            "held", "paced-150-20", middle, middle, 150, extra=("--ramp", "1"), timeout=20
-        )
-        result = run(subject, scenario)
-        in_time = float(result.load["wall_s"]) < 4.0 * 1.1
-        fast = float(result.load["chunk_ms"]["p99"]) < p99_ms
-        low, high = (middle, high) if in_time and fast and not result.errors else (low, middle)
+    arguments = [
+        *subject.arguments(model or scenario.model, unary=not scenario.chunks),
+        *("--streams", str(scenario.streams), "--total", str(scenario.total)),
+        *("--conns", str(_CONNECTIONS), "--ramp", str(scenario.ramp)),
+        *("--expect-chunks", str(scenario.chunks), "--timeout", str(timeout)),
+    ]
+    program = subject.program
+    idle_share = program.settle()
+    program.forget_peak()
+    idle_bytes = program.rss_bytes()
+    before, provider_before = program.cpu_seconds(), provider.cpu_seconds()
+    load = processes.load([*arguments, "--churn"] if scenario.churn else arguments)
+    cpu = program.cpu_seconds() - before - idle_share * load["wall_s"]
+    provider_cpu = provider.cpu_seconds() - provider_before
+    wall = max(load["wall_s"], 1e-9)
+    units = (load["chunks"] if scenario.chunks else load["ok"]) or math.nan
+    grown = max(0, program.peak_bytes() - idle_bytes)
+    return {
+        "cpu_us": cpu / units * 1e6,
+        "core": cpu / wall,
+        "per_second": units / wall,
+        **{f"ttft_{q}_ms": load["ttft_ms"][q] for q in ("p50", "p99")},
+        **{f"chunk_{q}_ms": load["chunk_ms"][q] for q in ("p50", "p99")},
+        **{f"total_{q}_ms": load["total_ms"][q] for q in ("p50", "p99")},
+        "errors": load["errors"],
+        "sequence_errors": load["seq_errors"],
+        "peak_in_flight": load["peak_in_flight"],
+        "messages_per_stream": load["messages"] / scenario.total if scenario.chunks else None,
+        "rss_idle_mb": idle_bytes / 1e6,
+        "rss_kb_per_stream": grown / 1024 / scenario.streams if scenario.streams > 1 else None,
+        "wall_s": wall,
+        "load_core": (load["cpu_s"] + provider_cpu) / wall,
+    }
+
+
+def warm(subject: Subject, provider: Program) -> None:
+    """Fills pools and caches; raises where the subject does not answer at all."""
+    for scenario in _WARM:
+        if scenario.chunks or subject.has_unary:
+            figures = run(subject, scenario, provider)
+            if figures["errors"]:
+                raise RuntimeError(f"{figures['errors']} of {scenario.total} warm-up calls failed")
+
+
+def held(subject: Subject, provider: Program, *, low: int = 8, high: int = 1600) -> int:
+    """The most streams of 50 chunks/s that the subject carries, by bisection to 6 %.
+
+    Carried: every chunk came in order, p99 of their latency below 50 ms, and the load over within
+    10 % of its ideal 2.5 s. A number counts as too much when it fails twice.
+    """
+    while high / low > 1.06:
+        middle = round(math.sqrt(low * high))
+        carried = _carries(subject, provider, middle) or _carries(subject, provider, middle)
+        low, high = (middle, high) if carried else (low, middle)
     return low
+
+
+def _carries(subject: Subject, provider: Program, streams: int) -> bool:
+    scenario = Scenario("held", HELD, streams, streams, 100, ramp=0.5)
+    figures = run(subject, scenario, provider, timeout=3.5)
+    failed = (figures["errors"] or 0) + (figures["sequence_errors"] or 0)
+    return (
+        not failed
+        and (figures["wall_s"] or 0.0) < 2.5 * 1.1
+        and (figures["chunk_p99_ms"] or 0.0) < 50.0
+    )

@@ -1,7 +1,8 @@
 """The floor: grpc.aio with nothing behind it, answering by the model's name as the upstream does.
 
 `paced-N-MS` writes one message each MS milliseconds, `instant-N` N messages as fast as they go,
-`merged-N-K` the same chunks K to a message, and Generate answers a canned body.
+`merged-N-K` the same chunks K to a message, and Generate answers a canned body. Every message is
+serialised beforehand; only the time in it is filled in.
 """
 
 from __future__ import annotations
@@ -10,62 +11,50 @@ import asyncio
 import re
 import sys
 import time
+from functools import cache
 
-import grpc
 import uvloop
+from wire import FINISH, Context, serve, text_message, whole_answer
 
-_SERVICE = "llmgateway.v1.GenerationService"
-_SCRIPT = re.compile(rb"(paced|instant|merged|unary)-(\d+)(?:-(\d+))?")
-_FINISH = b"\x22\x02\x08\x01"
-_PAD = b" abcdefgh"
-
-
-def _field(number: int, value: bytes) -> bytes:
-    size = len(value)
-    prefix = bytes((size,)) if size < 128 else bytes((size & 127 | 128, size >> 7))
-    return bytes((number << 3 | 2,)) + prefix + value
+_SCRIPT = re.compile(rb"(paced|instant|merged)-(\d+)(?:-(\d+))?")
+_NO_TIME = b"0" * 16
+_ANSWER = whole_answer(b"a" * 200)
 
 
-def _message(first: int, count: int) -> bytes:
-    now = time.monotonic_ns() // 1000
-    text = b"".join(b"@%d:%d%b" % (first + n, now, _PAD) for n in range(count))
-    return _field(1, _field(1, text))
+@cache
+def _canned(chunks: int, size: int) -> list[bytes]:
+    messages = [
+        text_message(
+            b"".join(
+                b"@%d:%b abcdefgh" % (number, _NO_TIME)
+                for number in range(first, min(first + size, chunks))
+            )
+        )
+        for first in range(0, chunks, size)
+    ]
+    messages[-1] += FINISH
+    return messages
 
 
-async def _stream(request: bytes, context: grpc.aio.ServicerContext) -> None:
+async def _stream(request: bytes, context: Context) -> None:
     found = _SCRIPT.search(request)
     assert found
     kind, chunks, argument = found[1], int(found[2]), int(found[3] or 1)
-    if kind == b"paced":
-        due = asyncio.get_running_loop().time()
-        for number in range(chunks):
-            await context.write(_message(number, 1))
-            due += argument / 1000
-            await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
-    else:
-        for number in range(0, chunks, argument):
-            await context.write(_message(number, min(argument, chunks - number)))
-    await context.write(_FINISH)
+    pace = argument / 1000 if kind == b"paced" else 0.0
+    loop = asyncio.get_running_loop()
+    due = loop.time()
+    for canned in _canned(chunks, argument if kind == b"merged" else 1):
+        if pace:
+            await asyncio.sleep(max(0.0, due - loop.time()))
+            due += pace
+        now = b"%016d" % (time.monotonic_ns() // 1000)
+        await context.write(canned.replace(_NO_TIME, now))
 
 
-async def _unary(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+async def _unary(request: bytes, context: Context) -> bytes:
     del request, context
-    return _field(3, _field(1, b"a" * 100)) + b"\x22\x02\x08\x01"
-
-
-async def _main() -> None:
-    server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
-    methods = {
-        "GenerateStream": grpc.unary_stream_rpc_method_handler(_stream),
-        "Generate": grpc.unary_unary_rpc_method_handler(_unary),
-    }
-    handler = grpc.method_handlers_generic_handler(_SERVICE, methods)
-    server.add_generic_rpc_handlers((handler,))
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    print(f"ready on 127.0.0.1:{port}", flush=True)
-    await server.wait_for_termination()
+    return _ANSWER
 
 
 if __name__ == "__main__":
-    sys.exit(uvloop.run(_main()))
+    sys.exit(uvloop.run(serve(_stream, _unary)))

@@ -9,14 +9,16 @@
 #include <sys/resource.h>
 #include <time.h>
 
-struct options opt = {.host = "127.0.0.1", .model = "test", .conns = 4, .streams = 1, .timeout_s = 120};
+struct options opt = {.host = "127.0.0.1", .model = "test", .done = "data: [DONE]", .conns = 4, .streams = 1,
+                      .timeout_s = 120};
 const struct protocol *proto = &sse_protocol;
 
 static const struct option flags[] = {
     {"host", 1, 0, 'h'},    {"port", 1, 0, 'p'},  {"proto", 1, 0, 'P'},  {"path", 1, 0, 'u'},
     {"model", 1, 0, 'm'},   {"streams", 1, 0, 's'}, {"total", 1, 0, 't'}, {"conns", 1, 0, 'c'},
     {"unary", 0, 0, 'U'},   {"churn", 0, 0, 'C'}, {"ramp", 1, 0, 'r'},   {"expect-chunks", 1, 0, 'e'},
-    {"timeout", 1, 0, 'T'}, {"header", 1, 0, 'H'}, {0},
+    {"timeout", 1, 0, 'T'}, {"header", 1, 0, 'H'}, {"body", 1, 0, 'b'},  {"done", 1, 0, 'd'},
+    {0},
 };
 
 uint64_t now_us(void)
@@ -32,7 +34,7 @@ static _Noreturn void usage(const char *what)
             "loadgen: %s\n"
             "usage: loadgen --port N [--proto grpc|sse] [--host IPV4] [--path P] [--model M] [--streams N]\n"
             "  [--total N] [--conns N] [--unary] [--churn] [--ramp SECONDS] [--expect-chunks N]\n"
-            "  [--timeout SECONDS] [--header 'NAME: VALUE']...\n",
+            "  [--timeout SECONDS] [--header 'NAME: VALUE']... [--body JSON] [--done LINE]\n",
             what);
     exit(2);
 }
@@ -77,6 +79,8 @@ static void set_flag(int flag)
     case 'e': opt.expect_chunks = (uint64_t)number(optarg); break;
     case 'T': opt.timeout_s = number(optarg); break;
     case 'H': add_header(optarg); break;
+    case 'b': opt.body = optarg; break;
+    case 'd': opt.done = optarg; break;
     default: usage("unknown option");
     }
 }
@@ -97,6 +101,8 @@ static void parse(int argc, char **argv)
                              : "/llmgateway.v1.GenerationService/GenerateStream";
     if (!opt.path)
         opt.path = "/v1/chat/completions";
+    if (strlen(opt.done) >= LINE_START)
+        usage("--done is too long");
     /* Only gRPC can share a connection. */
     if (!opt.grpc || opt.churn || (uint64_t)opt.conns > opt.streams)
         opt.conns = (int)opt.streams;

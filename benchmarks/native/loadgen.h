@@ -15,10 +15,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { READ_BUFFER = 65536, MAX_HEADERS = 16, HIST_BUCKETS = 64 * 60 };
+enum { LINE_START = 32, READ_BUFFER = 65536, MAX_HEADERS = 16, HIST_BUCKETS = 64 * 60 };
 
 struct options {
-    const char *host, *path, *model;
+    const char *host, *path, *model, *body, *done;
     const char *headers[MAX_HEADERS];
     int header_count, port, conns;
     bool grpc, unary, churn;
@@ -80,7 +80,9 @@ struct conn {
     struct slot *current;
     bool last_response; /* the server said "Connection: close" */
     enum http_state http;
-    int status, line_at;
+    int status;
+    char line[LINE_START]; /* how the current line begins */
+    size_t line_len;
     uint64_t remaining, body_bytes;
     /* grpc */
     bool settled; /* the server's SETTINGS came */

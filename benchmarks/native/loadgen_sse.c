@@ -10,15 +10,17 @@ static struct bytes request;
 
 void sse_prepare(void)
 {
-    char body[1024], line[1024];
-    int n = snprintf(body, sizeof body,
+    char openai[1024], line[1024];
+    int n = snprintf(openai, sizeof openai,
                      "{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"stream\":%s}",
                      opt.model, opt.unary ? "false" : "true");
+    const char *body = opt.body ? opt.body : openai;
     int m = snprintf(line, sizeof line,
                      "POST %s HTTP/1.1\r\nHost: %s:%d\r\nContent-Type: application/json\r\nAccept: %s\r\n"
-                     "Content-Length: %d\r\n",
-                     opt.path, opt.host, opt.port, opt.unary ? "application/json" : "text/event-stream", n);
-    if (n >= (int)sizeof body || m >= (int)sizeof line || strpbrk(opt.model, "\"\\")) {
+                     "Content-Length: %zu\r\n",
+                     opt.path, opt.host, opt.port, opt.unary ? "application/json" : "text/event-stream",
+                     strlen(body));
+    if (n >= (int)sizeof openai || m >= (int)sizeof line || strpbrk(opt.model, "\"\\")) {
         fprintf(stderr, "loadgen: unusable --model or --path\n");
         exit(2);
     }
@@ -37,7 +39,7 @@ static void sse_pump(struct conn *c)
         return;
     c->http = HTTP_HEAD;
     c->last_response = false;
-    c->line_at = 0;
+    c->line_len = 0;
     c->body_bytes = 0;
     slot_sent(c->current);
     conn_write(c, request.data, request.len);
@@ -54,7 +56,7 @@ static void sse_finish(struct conn *c)
     } else if (opt.unary && !c->body_bytes) {
         why = "an empty body";
     } else if (!opt.unary && !s->finished) {
-        why = "the stream ended without [DONE]";
+        why = "the stream ended without its last line";
     }
     c->current = NULL;
     if (opt.churn || c->last_response)
@@ -62,39 +64,32 @@ static void sse_finish(struct conn *c)
     slot_end(s, why);
 }
 
-/* Counts "data:" lines and notices "data: [DONE]" whatever the cuts: line_at is how much of that line has
- * matched so far, -1 = another line. */
+/* Only how a line begins matters, so no more of it is kept when a read cuts it in two. */
+static void sse_line_end(struct conn *c)
+{
+    size_t len = c->line_len, done = strlen(opt.done);
+    c->line_len = 0;
+    if (len && c->line[len - 1] == '\r')
+        len--;
+    if (len == done && !memcmp(c->line, opt.done, done))
+        c->current->finished = true;
+    else if (len > 5 && !memcmp(c->line, "data:", 5))
+        res.messages++;
+}
+
 static void sse_lines(struct conn *c, const char *p, size_t n)
 {
-    static const char done[] = "data: [DONE]";
     const char *end = p + n;
     while (p < end) {
-        if (c->line_at < 0) {
-            p = memchr(p, '\n', (size_t)(end - p));
-            if (!p)
-                return;
+        const char *newline = memchr(p, '\n', (size_t)(end - p));
+        size_t len = (size_t)((newline ? newline : end) - p), room = LINE_START - c->line_len;
+        size_t kept = len < room ? len : room;
+        memcpy(c->line + c->line_len, p, kept);
+        c->line_len += kept;
+        p += len;
+        if (newline) {
+            sse_line_end(c);
             p++;
-            c->line_at = 0;
-            continue;
-        }
-        if (*p == '\n') {
-            c->line_at = 0;
-            p++;
-            continue;
-        }
-        if (c->line_at == 5 && *p == '[')
-            c->line_at++; /* the space after the colon is optional */
-        if (*p++ != done[c->line_at]) {
-            c->line_at = -1;
-            continue;
-        }
-        c->line_at++;
-        if (c->line_at == 5) {
-            res.messages++;
-        } else if (c->line_at == (int)sizeof done - 1) {
-            res.messages--; /* [DONE] carries nothing */
-            c->current->finished = true;
-            c->line_at = -1;
         }
     }
 }

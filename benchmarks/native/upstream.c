@@ -30,6 +30,7 @@ typedef struct {
   long pace_us;
   long due_us;
   int heap_index;    /* -1: not waiting */
+  int writing;       /* the poller waits for room to write */
 } Conn;
 
 static Conn *conns[MAX_FDS];
@@ -89,7 +90,10 @@ static void drop(Conn *conn) {
   free(conn);
 }
 
+/* Only on a change: a system call a chunk would be a good part of what this program costs. */
 static void watch(Conn *conn, int writable) {
+  if (conn->writing == writable) return;
+  conn->writing = writable;
   struct epoll_event event = {.events = EPOLLIN | (writable ? EPOLLOUT : 0), .data.fd = conn->fd};
   epoll_ctl(poller, EPOLL_CTL_MOD, conn->fd, &event);
 }

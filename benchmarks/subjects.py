@@ -1,0 +1,100 @@
+"""What can be measured: our server, the floors, and the scripted provider itself."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import processes
+from processes import BUILD, HERE, LOAD_CORE, Program
+
+_SERVICE = "/llmgateway.v1.GenerationService/"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Something that answers, and how it is spoken to."""
+
+    program: Program
+    protocol: str = "grpc"
+    prefix: str = ""  # of a model's name
+    path: str = "/v1/chat/completions"
+    body: str = ""  # where it is not OpenAI's; %s is the model
+    done: str = ""  # the line that ends a good stream, where it is not OpenAI's
+    headers: tuple[str, ...] = ()
+    has_unary: bool = True
+
+    def arguments(self, model: str, *, unary: bool) -> list[str]:
+        """The load generator's words for this subject."""
+        path = self.path
+        if self.protocol == "grpc":
+            path = _SERVICE + ("Generate" if unary else "GenerateStream")
+        words = ["--port", str(self.program.port), "--proto", self.protocol, "--path", path]
+        words += ["--model", self.prefix + model]
+        words += [word for header in self.headers for word in ("--header", header)]
+        words += ["--body", self.body % model] if self.body else []
+        words += ["--done", self.done] if self.done else []
+        return [*words, "--unary"] if unary else words
+
+
+Start = Callable[[Program], AbstractContextManager[Subject]]
+
+
+@contextmanager
+def upstream() -> Iterator[Program]:
+    """The scripted provider."""
+    with processes.running((str(BUILD / "upstream"),), core=LOAD_CORE) as program:
+        yield program
+
+
+@contextmanager
+def ours(provider: Program) -> Iterator[Subject]:
+    """Our server in front of the scripted provider."""
+    up = {
+        "dialect": "openai_chat",
+        "base_url": f"http://127.0.0.1:{provider.port}/v1",
+        "pool": {"connections": 10_000},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        # JSON is YAML.
+        file = Path(folder) / "gateway.yaml"
+        config = {"server": {"listen": "127.0.0.1:0"}, "providers": {"up": up}}
+        file.write_text(json.dumps(config))
+        command = (sys.executable, "-m", "llmgateway_server", "serve", "--config", str(file))
+        with processes.running(command) as program:
+            yield Subject(program, prefix="up/")
+
+
+@contextmanager
+def canned(provider: Program) -> Iterator[Subject]:
+    """The floor: grpc.aio alone."""
+    del provider
+    with processes.running((sys.executable, str(HERE / "floors" / "canned.py"))) as program:
+        yield Subject(program)
+
+
+@contextmanager
+def relay(provider: Program) -> Iterator[Subject]:
+    """The floor of a gateway: grpc.aio and a bare socket."""
+    command = (sys.executable, str(HERE / "floors" / "relay.py"), str(provider.port))
+    with processes.running(command) as program:
+        yield Subject(program)
+
+
+@contextmanager
+def client(provider: Program) -> Iterator[Subject]:
+    """A rung between the relay and ours: our HTTP client and decoder alone."""
+    command = (sys.executable, str(HERE / "floors" / "client.py"), str(provider.port))
+    with processes.running(command) as program:
+        yield Subject(program)
+
+
+@contextmanager
+def alone(provider: Program) -> Iterator[Subject]:
+    """The provider asked directly: what the load generator sees with nothing between."""
+    yield Subject(provider, protocol="sse")
