@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import signal
 from collections.abc import Callable, Mapping, Sequence
 
@@ -10,11 +11,17 @@ import grpc
 from pydantic import BaseModel
 
 from llmgateway_server.config import LoadedConfig
+from llmgateway_server.config.schema import ProviderConfig
+from llmgateway_server.domain.capabilities import Capabilities
 from llmgateway_server.domain.catalog import ModelEntry, ProviderEntry, RouteEntry, Target
 from llmgateway_server.gateway.gateway import Gateway
 from llmgateway_server.gateway.routes import RouteTable
-from llmgateway_server.ports.provider import Provider
-from llmgateway_server.providers.dialect import DialectPlugin, ProviderSettings
+from llmgateway_server.models.table import capabilities_of
+from llmgateway_server.ports.pricing import PriceBook
+from llmgateway_server.ports.provider import Provider, ProviderSettings
+from llmgateway_server.pricing import GenaiPriceBook
+from llmgateway_server.providers.dialect import DialectPlugin
+from llmgateway_server.tokens import OfflineCounter
 from llmgateway_server.transport.grpc.server import GatewayServer, Listener
 
 Plugins = Mapping[str, DialectPlugin]
@@ -27,7 +34,12 @@ def option_models(plugins: Plugins) -> dict[str, type[BaseModel] | None]:
 
 def build_gateway(loaded: LoadedConfig, plugins: Plugins) -> Gateway:
     """Wires the core to its providers; nothing is connected yet."""
-    return Gateway(_route_table(loaded), _providers(loaded, plugins))
+    prices = _price_book(loaded)
+    # Now, since it takes 0.2 s, which calls in flight would wait for.
+    prices.load()
+    return Gateway(
+        _route_table(loaded, prices), _providers(loaded, plugins), prices, OfflineCounter()
+    )
 
 
 async def serve(
@@ -48,6 +60,7 @@ async def serve(
     server = GatewayServer(gateway, with_reflection=config.serves_reflection)
     signals = _Signals()
     try:
+        await gateway.initialize()
         announce(await server.start(_listeners(loaded)))
         await signals.first.wait()
         draining = asyncio.create_task(
@@ -60,7 +73,7 @@ async def serve(
         await asyncio.gather(draining, impatient, return_exceptions=True)
     finally:
         await server.stop()
-        await gateway.aclose()
+        await gateway.shutdown()
 
 
 class _Signals:
@@ -90,19 +103,42 @@ def _listeners(loaded: LoadedConfig) -> list[Listener]:
     return [Listener(address, credentials) for address in loaded.config.server.listen]
 
 
-def _route_table(loaded: LoadedConfig) -> RouteTable:
+def _price_book(loaded: LoadedConfig) -> GenaiPriceBook:
+    return GenaiPriceBook(
+        {
+            (provider.vendor, provider.base_url, model): settings.prices.known()
+            for provider in loaded.config.providers.values()
+            for model, settings in (provider.models or {}).items()
+            if settings.prices is not None
+        }
+    )
+
+
+def _route_table(loaded: LoadedConfig, prices: PriceBook) -> RouteTable:
     config = loaded.config
     return RouteTable(
         routes=[
-            RouteEntry(name, (route.target,), config.route_timers(name))
+            RouteEntry(name, (route.target,), config.route_timers(name), route.unsupported)
             for name, route in config.routes.items()
         ],
         providers=[
-            ProviderEntry(name, provider.dialect, provider.models is None, provider.timers)
+            ProviderEntry(
+                name,
+                provider.dialect,
+                passes_any_model=provider.models is None,
+                timers=provider.timers,
+                vendor=provider.vendor,
+                base_url=provider.base_url,
+            )
             for name, provider in config.providers.items()
         ],
         models=[
-            ModelEntry(Target(name, model), settings.display_name, streaming=settings.streaming)
+            ModelEntry(
+                Target(name, model),
+                settings.display_name,
+                _capabilities(provider)(model),
+                prices.prices_of(provider.vendor, provider.base_url, model),
+            )
             for name, provider in config.providers.items()
             for model, settings in (provider.models or {}).items()
         ],
@@ -111,22 +147,34 @@ def _route_table(loaded: LoadedConfig) -> RouteTable:
 
 
 def _providers(loaded: LoadedConfig, plugins: Plugins) -> dict[str, Provider]:
-    providers: dict[str, Provider] = {}
-    for name, provider in loaded.config.providers.items():
-        plugin = plugins[provider.dialect]
-        key = loaded.api_keys.get(name)
-        models = provider.models or {}
-        providers[name] = plugin.create(
-            ProviderSettings(
-                name=name,
-                base_url=provider.base_url,
-                api_key=key.reveal if key is not None else None,
-                options=provider.options if provider.options is not None else plugin.options(),
-                models_without_streaming=frozenset(
-                    model for model, settings in models.items() if not settings.streaming
-                ),
-                connections=provider.pool.connections,
-                idle=provider.pool.idle,
-            )
-        )
-    return providers
+    return {
+        name: plugins[provider.dialect].create(_settings(loaded, name, provider, plugins))
+        for name, provider in loaded.config.providers.items()
+    }
+
+
+def _settings(
+    loaded: LoadedConfig, name: str, provider: ProviderConfig, plugins: Plugins
+) -> ProviderSettings:
+    key = loaded.api_keys.get(name)
+    options = provider.options
+    return ProviderSettings(
+        name=name,
+        base_url=provider.base_url,
+        api_key=key.reveal if key is not None else None,
+        options=options if options is not None else plugins[provider.dialect].options(),
+        connections=provider.pool.connections,
+        idle=provider.pool.idle,
+        capabilities=_capabilities(provider),
+    )
+
+
+def _capabilities(provider: ProviderConfig) -> Callable[[str], Capabilities]:
+    """What the table knows of a provider's models, with what the configuration says of them."""
+
+    # Callers choose the names, so the memory for them is bounded.
+    @functools.lru_cache(maxsize=1024)
+    def capabilities(model: str) -> Capabilities:
+        return provider.overridden(model, capabilities_of(provider.vendor, model))
+
+    return capabilities

@@ -24,6 +24,7 @@ from llmgateway_server.gateway.routes import RouteTable
 from llmgateway_server.transport.grpc.call import Call, MethodBudget
 from llmgateway_server.transport.grpc.generation import GenerationHandlers
 from support.gateway import question
+from support.money import FixedPrices, FourBytesAToken
 from support.provider import ScriptedProvider, Step
 from support.virtual_time import run_virtual
 
@@ -91,7 +92,9 @@ async def both(
         sent.append(message)
 
     async def handlers() -> GenerationHandlers:
-        return GenerationHandlers(Gateway(TABLE, {"up": ScriptedProvider(steps)}))
+        return GenerationHandlers(
+            Gateway(TABLE, {"up": ScriptedProvider(steps)}, FixedPrices(), FourBytesAToken())
+        )
 
     whole = await (await handlers()).generate(pb.GenerateRequest(input=request), _call())
     streamed = pb.GenerateStreamRequest(input=request, stream_options=options)

@@ -25,11 +25,11 @@ from llmgateway_server.domain.events import ProviderEvent, StreamEvent, StreamSt
 from llmgateway_server.domain.fold import Fold
 from llmgateway_server.domain.request import GenerationRequest
 from llmgateway_server.domain.timers import Timers
-from llmgateway_server.ports.provider import Provider
-from llmgateway_server.providers.dialect import Failure, ProviderSettings, WireError
+from llmgateway_server.ports.provider import Provider, ProviderSettings
+from llmgateway_server.providers.dialect import Failure, WireError
 from llmgateway_server.providers.openai_chat import DIALECT, OpenAIChatOptions
-from llmgateway_server.providers.openai_chat.failure import failure_of_response
 from llmgateway_server.providers.openai_chat.stream import ChatStream, decode_body
+from llmgateway_server.providers.openai_errors import failure_of_response
 from support.upstream import Conn, Upstream
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -126,9 +126,9 @@ def load(directory: Path) -> Case:
     return Case(str(directory.relative_to(RECORDED)), meta, sdk, body)
 
 
-CASES = {
-    case.name: case for case in map(load, sorted(p.parent for p in RECORDED.rglob("meta.json")))
-}
+GROUPS = ("compatible", "openai")
+FOLDERS = sorted(p.parent for group in GROUPS for p in (RECORDED / group).rglob("meta.json"))
+CASES = {case.name: case for case in map(load, FOLDERS)}
 STREAMS = [case for case in CASES.values() if case.is_stream]
 ANSWERS = [case for case in CASES.values() if case.name not in FAILURES]
 
@@ -346,7 +346,7 @@ async def test_every_recording_survives_real_http() -> None:
                     assert failure is not None, case.name
                     assert failure.reason is expected.failure.reason, case.name
         finally:
-            await provider.aclose()
+            await provider.shutdown()
         # Answers and refusals alike leave the connection to the next; only a failure behind a
         # 200 may cost it.
         broken = [name for name in FAILURES if CASES[name].meta["status"] == 200]
@@ -382,7 +382,7 @@ async def test_azures_refusal_says_when_to_come_back() -> None:
         try:
             _, error, _ = await received(provider)
         finally:
-            await provider.aclose()
+            await provider.shutdown()
     assert error is not None
     # Its retry-after-ms says 0, its retry-after 1.
     assert error.retry_after == 1.0

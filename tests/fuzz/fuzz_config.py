@@ -33,6 +33,8 @@ SEEDS = (
     b"\x00server: {tls: {key: file:k, certificate: env:KEY}, insecure: yes}\nproviders: {a: {}}",
     b'\x01[providers.local]\ndialect = "openai_chat"\nbase_url = "http://x"\napi_key = "env:KEY"',
     b"\x01a.b = {c = [1, 0x2, 1979-05-27, inf]}\n[[a.'d']]\n\"e\" = '''f'''\n",
+    b"\x00providers: {p: {preset: azure, models: {m: {capabilities: {efforts: [low]}}}}}\n"
+    b"routes: {r: {targets: p/m, unsupported: drop}}",
     b"\x02unix:/x",
     b"\x04env:KEY",
     b"\x05openai/n",

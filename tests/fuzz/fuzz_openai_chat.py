@@ -17,8 +17,8 @@ with atheris.instrument_imports(include=["llmgateway_server"]):
     from llmgateway_server.domain.events import ProviderEvent
     from llmgateway_server.providers.dialect import Failure, WireError
     from llmgateway_server.providers.errors import ErrorReport
-    from llmgateway_server.providers.openai_chat.failure import failure_of_response
     from llmgateway_server.providers.openai_chat.stream import ChatStream, decode_body
+    from llmgateway_server.providers.openai_errors import failure_of_response
 
 KEY = "sk-canary-4f0c2b9d7e"
 # The first byte is the number of pieces, the next ones cut.

@@ -15,8 +15,10 @@ from llmgateway_server.domain.catalog import ProviderEntry
 from llmgateway_server.domain.timers import Timers
 from llmgateway_server.gateway.gateway import Gateway
 from llmgateway_server.gateway.routes import RouteTable
+from llmgateway_server.ports.provider import Provider
 from support.gateway import Failed, ask, failure_of, gateway_to, question, rest_of, serving, text_of
 from support.grpc_raw import RawGrpc, frame_message
+from support.money import FixedPrices, FourBytesAToken
 from support.openai import (
     FAULTS,
     ToolCall,
@@ -233,7 +235,8 @@ async def test_a_bug_is_internal_and_says_nothing(caplog: pytest.LogCaptureFixtu
             raise ValueError(WORDS)
 
     table = RouteTable([], [ProviderEntry("up", "x", True, Timers())], [])
-    async with serving(Gateway(table, {"up": Broken()})) as running:  # type: ignore[dict-item]
+    providers: dict[str, Provider] = {"up": Broken()}  # type: ignore[dict-item]
+    async with serving(Gateway(table, providers, FixedPrices(), FourBytesAToken())) as running:
         failed = await failure_of(running.stream())
     assert (failed.code, failed.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
     info = failed.detail(error_details_pb2.ErrorInfo)
@@ -315,6 +318,7 @@ async def test_health_knows_the_services_the_routes_and_liveness() -> None:
         for name in (
             "",
             "llmgateway.v1.GenerationService",
+            "llmgateway.v1.EmbeddingService",
             "llmgateway.v1.CatalogService",
             "liveness",
             "route/chat",
@@ -385,15 +389,8 @@ async def test_reflection_lists_what_is_served_and_nothing_else() -> None:
         call.cancel()
     assert names == {
         "llmgateway.v1.GenerationService",
+        "llmgateway.v1.EmbeddingService",
         "llmgateway.v1.CatalogService",
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
     }
-
-
-async def test_what_is_not_built_yet_is_not_registered() -> None:
-    async with gateway_to("http://127.0.0.1:1/v1") as running:
-        failed = await failure_of(
-            running.generation.CountTokens(pb.CountTokensRequest(input=question()))
-        )
-    assert failed.code is grpc.StatusCode.UNIMPLEMENTED

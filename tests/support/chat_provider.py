@@ -6,7 +6,8 @@ from typing import Self
 
 import httpx
 
-from llmgateway_server.providers.dialect import ProviderSettings
+from llmgateway_server.domain.capabilities import Capabilities
+from llmgateway_server.ports.provider import ProviderSettings
 from llmgateway_server.providers.http_provider import HttpProvider
 from llmgateway_server.providers.openai_chat import OpenAIChat, OpenAIChatOptions
 
@@ -96,7 +97,11 @@ def provider_over(
     options = OpenAIChatOptions()
     base_url = "https://up.example/v1/"
     settings = ProviderSettings(
-        "up", base_url, (lambda: key) if key else None, options, models_without_streaming
+        "up",
+        base_url,
+        (lambda: key) if key else None,
+        options,
+        capabilities=lambda model: Capabilities(streaming=model not in models_without_streaming),
     )
     dialect = OpenAIChat("up", base_url, options)
-    return HttpProvider(settings, dialect, transport=transport, now=lambda: NOW)
+    return HttpProvider(settings, lambda _: dialect, transport=transport, now=lambda: NOW)

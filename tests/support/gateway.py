@@ -90,7 +90,7 @@ async def serving(gateway: Gateway) -> AsyncIterator[Running]:
     finally:
         await running.channel.close()
         await server.stop()
-        await gateway.aclose()
+        await gateway.shutdown()
 
 
 @asynccontextmanager

@@ -6,10 +6,22 @@ import asyncio
 from collections.abc import Sequence
 
 from llmgateway_server.domain.answer import Usage
-from llmgateway_server.domain.errors import GatewayError
+from llmgateway_server.domain.capabilities import Capabilities
+from llmgateway_server.domain.catalog import ProviderEntry, RouteEntry, Target
+from llmgateway_server.domain.embedding import EmbeddingAnswer, EmbeddingRequest
+from llmgateway_server.domain.errors import GatewayError, Reason
 from llmgateway_server.domain.events import ProviderEvent
 from llmgateway_server.domain.request import GenerationRequest
 from llmgateway_server.domain.timers import Timers
+from llmgateway_server.gateway.gateway import Gateway
+from llmgateway_server.gateway.routes import RouteTable
+from llmgateway_server.ports.provider import (
+    Provider,
+    ProviderHealth,
+    ProviderMetrics,
+    ProviderSettings,
+)
+from support.money import FixedPrices, FourBytesAToken
 
 Batch = Sequence[ProviderEvent]
 # A pause in seconds, a batch that a read returns, or an error that it raises.
@@ -39,27 +51,85 @@ class ScriptedStream:
 
 
 class ScriptedProvider:
-    """Opens one stream after `opening` seconds, or fails with `refusal`."""
+    """Answers every call after `opening` seconds, or fails it with `refusal`.
+
+    A stream plays its steps; `embedding` and `tokens` are the answers to the other calls, and
+    None that the provider has none.
+    """
 
     def __init__(
         self,
         steps: Sequence[Step] = (),
         *,
+        embedding: EmbeddingAnswer | None = None,
+        tokens: int | None = None,
         opening: float = 0.0,
         refusal: GatewayError | None = None,
     ) -> None:
         self.stream = ScriptedStream(steps)
         self.opened: list[tuple[GenerationRequest, str]] = []
+        self.embedded: list[tuple[EmbeddingRequest, str]] = []
+        self.counted: list[tuple[GenerationRequest, str]] = []
+        self.is_shut_down = False
+        self._embedding = embedding
+        self._tokens = tokens
         self._opening = opening
         self._refusal = refusal
+
+    async def initialize(self) -> None:
+        return None
 
     async def open(self, request: GenerationRequest, model: str, timers: Timers) -> ScriptedStream:
         del timers
         self.opened.append((request, model))
+        await self._begin()
+        return self.stream
+
+    async def embed(self, request: EmbeddingRequest, model: str, timers: Timers) -> EmbeddingAnswer:
+        del timers
+        self.embedded.append((request, model))
+        await self._begin()
+        if self._embedding is None:
+            raise GatewayError(Reason.CAPABILITY_UNSUPPORTED, "it has no embeddings")
+        return self._embedding
+
+    async def count_tokens(
+        self, request: GenerationRequest, model: str, timers: Timers
+    ) -> int | None:
+        del timers
+        self.counted.append((request, model))
+        await self._begin()
+        return self._tokens
+
+    async def validate(self, timers: Timers) -> ProviderHealth:
+        del timers
+        return ProviderHealth(is_healthy=True, latency=0.0)
+
+    async def update_config(self, settings: ProviderSettings) -> None:
+        del settings
+
+    def capabilities(self, model: str) -> Capabilities:
+        del model
+        return Capabilities()
+
+    def metrics(self) -> ProviderMetrics:
+        return ProviderMetrics()
+
+    async def shutdown(self) -> None:
+        self.is_shut_down = True
+
+    async def _begin(self) -> None:
         await asyncio.sleep(self._opening)
         if self._refusal is not None:
             raise self._refusal
-        return self.stream
 
-    async def aclose(self) -> None:
-        return None
+
+def gateway_over(provider: Provider) -> Gateway:
+    """A gateway to a provider `up` of any model; the route `words` leads to `up/tiny`."""
+    timers = Timers()
+    table = RouteTable(
+        routes=[RouteEntry("words", (Target("up", "tiny"),), timers)],
+        providers=[ProviderEntry("up", "scripted", passes_any_model=True, timers=timers)],
+        models=[],
+    )
+    return Gateway(table, {"up": provider}, FixedPrices(), FourBytesAToken())

@@ -11,6 +11,7 @@ with Client() as client, client.stream("Why is the sky blue?") as stream:
 from llmgateway._aio import AsyncClient, AsyncStream
 from llmgateway._channel import SERVICE_CONFIG, TLS
 from llmgateway._client import Client, Stream
+from llmgateway._embeddings import EmbeddingInput, Embeddings
 from llmgateway._errors import (
     AuthenticationError,
     ContentBlockedError,
@@ -53,7 +54,9 @@ from llmgateway._input import (
 )
 from llmgateway._response import FinishReason, Response
 from llmgateway.v1.content_pb2 import ContentPart, Message, ToolCall
+from llmgateway.v1.embedding_service_pb2 import EmbedRequest
 from llmgateway.v1.generation_service_pb2 import (
+    CountTokensResponse,
     GenerationInput,
     StreamOptions,
     ToolChoice,
@@ -71,7 +74,11 @@ __all__ = [
     "ContentPart",
     "ContextLengthError",
     "Continued",
+    "CountTokensResponse",
     "DeadlineError",
+    "EmbedRequest",
+    "EmbeddingInput",
+    "Embeddings",
     "Event",
     "Failure",
     "FinishReason",

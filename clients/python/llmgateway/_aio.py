@@ -12,6 +12,12 @@ import grpc.aio
 
 from llmgateway import _health
 from llmgateway._base import ClientBase
+from llmgateway._embeddings import (
+    EmbeddingInput,
+    EmbeddingOptions,
+    Embeddings,
+    embed_request,
+)
 from llmgateway._errors import GatewayError
 from llmgateway._events import Event
 from llmgateway._input import (
@@ -31,7 +37,10 @@ from llmgateway.v1.catalog_service_pb2 import (
     Provider,
 )
 from llmgateway.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from llmgateway.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from llmgateway.v1.generation_service_pb2 import (
+    CountTokensRequest,
+    CountTokensResponse,
     GenerateRequest,
     GenerateStreamResponse,
     StreamOptions,
@@ -40,6 +49,7 @@ from llmgateway.v1.generation_service_pb2_grpc import GenerationServiceStub
 
 if TYPE_CHECKING:
     from llmgateway.v1.catalog_service_pb2_grpc import CatalogServiceAsyncStub
+    from llmgateway.v1.embedding_service_pb2_grpc import EmbeddingServiceAsyncStub
     from llmgateway.v1.generation_service_pb2_grpc import GenerationServiceAsyncStub
 
 _Request = TypeVar("_Request")
@@ -137,6 +147,7 @@ class AsyncClient(ClientBase):
     Attributes:
         channel: The gRPC channel.
         stub: The generated GenerationService stub, for all that this client does not wrap.
+        embedding: The generated EmbeddingService stub.
         catalog: The generated CatalogService stub.
     """
 
@@ -150,6 +161,10 @@ class AsyncClient(ClientBase):
     @cached_property
     def stub(self) -> GenerationServiceAsyncStub:
         return GenerationServiceStub(self.channel)
+
+    @cached_property
+    def embedding(self) -> EmbeddingServiceAsyncStub:
+        return EmbeddingServiceStub(self.channel)
 
     @cached_property
     def catalog(self) -> CatalogServiceAsyncStub:
@@ -189,6 +204,29 @@ class AsyncClient(ClientBase):
         """Asks for an answer while it is made. Errors come with the first event."""
         request = stream_request(generation_input(prompt, options), stream_options)
         return AsyncStream(self.stub.GenerateStream(request, **self._arguments(options)))
+
+    async def count_tokens(
+        self, prompt: Prompt, **options: Unpack[GenerationOptions]
+    ) -> CountTokensResponse:
+        """How many input tokens a prompt has, and whether that is an estimate.
+
+        Raises:
+            GatewayError: the call failed.
+        """
+        request = CountTokensRequest(input=generation_input(prompt, options))
+        count, _ = await self._call(self.stub.CountTokens, request, options)
+        return count
+
+    async def embed(
+        self, inputs: EmbeddingInput, **options: Unpack[EmbeddingOptions]
+    ) -> Embeddings:
+        """Asks for one vector for each text.
+
+        Raises:
+            GatewayError: the call failed.
+        """
+        request = embed_request(inputs, options)
+        return Embeddings(*await self._call(self.embedding.Embed, request, options))
 
     async def models(self, **options: Unpack[CallOptions]) -> list[Model]:
         """All that `model` can name: routes and the providers' models, by name.

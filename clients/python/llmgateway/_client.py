@@ -10,6 +10,12 @@ import grpc
 
 from llmgateway import _health
 from llmgateway._base import ClientBase
+from llmgateway._embeddings import (
+    EmbeddingInput,
+    EmbeddingOptions,
+    Embeddings,
+    embed_request,
+)
 from llmgateway._errors import GatewayError
 from llmgateway._events import Event
 from llmgateway._input import (
@@ -29,7 +35,10 @@ from llmgateway.v1.catalog_service_pb2 import (
     Provider,
 )
 from llmgateway.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from llmgateway.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from llmgateway.v1.generation_service_pb2 import (
+    CountTokensRequest,
+    CountTokensResponse,
     GenerateRequest,
     GenerateStreamResponse,
     StreamOptions,
@@ -133,16 +142,19 @@ class Client(ClientBase):
     Attributes:
         channel: The gRPC channel.
         stub: The generated GenerationService stub, for all that this client does not wrap.
+        embedding: The generated EmbeddingService stub.
         catalog: The generated CatalogService stub.
     """
 
     channel: grpc.Channel
     stub: GenerationServiceStub
+    embedding: EmbeddingServiceStub
     catalog: CatalogServiceStub
 
     def _open(self) -> None:
         self.channel = self._endpoint.open()
         self.stub = GenerationServiceStub(self.channel)
+        self.embedding = EmbeddingServiceStub(self.channel)
         self.catalog = CatalogServiceStub(self.channel)
 
     def __enter__(self) -> Self:
@@ -179,6 +191,27 @@ class Client(ClientBase):
         """Asks for an answer while it is made. Errors come with the first event."""
         request = stream_request(generation_input(prompt, options), stream_options)
         return Stream(self.stub.GenerateStream(request, **self._arguments(options)))
+
+    def count_tokens(
+        self, prompt: Prompt, **options: Unpack[GenerationOptions]
+    ) -> CountTokensResponse:
+        """How many input tokens a prompt has, and whether that is an estimate.
+
+        Raises:
+            GatewayError: the call failed.
+        """
+        request = CountTokensRequest(input=generation_input(prompt, options))
+        count, _ = self._call(self.stub.CountTokens, request, options)
+        return count
+
+    def embed(self, inputs: EmbeddingInput, **options: Unpack[EmbeddingOptions]) -> Embeddings:
+        """Asks for one vector for each text.
+
+        Raises:
+            GatewayError: the call failed.
+        """
+        request = embed_request(inputs, options)
+        return Embeddings(*self._call(self.embedding.Embed, request, options))
 
     def models(self, **options: Unpack[CallOptions]) -> list[Model]:
         """All that `model` can name: routes and the providers' models, by name.

@@ -46,7 +46,7 @@ class CallOptions(TypedDict, total=False):
 
 
 class GenerationOptions(CallOptions, total=False):
-    """The options of `generate` and `stream`. For all others write a `GenerationInput`.
+    """What `generate`, `stream` and `count_tokens` take. For more write a `GenerationInput`.
 
     Attributes:
         model: A route's name or `provider/model`; unsaid: the gateway's default route.

@@ -3,10 +3,11 @@
 from llmgateway_server.config.describe import check_text, example_yaml, schema_json
 from llmgateway_server.config.errors import ConfigError, ConfigErrors, NothingConfigured, Origin
 from llmgateway_server.config.load import LoadedConfig, load_config, load_mapping, load_text
+from llmgateway_server.config.model_schema import CapabilitiesConfig, ModelConfig
+from llmgateway_server.config.presets import PRESETS, Preset
 from llmgateway_server.config.references import Secret, TlsMaterial
 from llmgateway_server.config.schema import (
     Config,
-    ModelConfig,
     ProviderConfig,
     RouteConfig,
     ServerConfig,
@@ -17,6 +18,8 @@ from llmgateway_server.config.schema import (
 from llmgateway_server.config.validation import Dialects
 
 __all__ = [
+    "PRESETS",
+    "CapabilitiesConfig",
     "Config",
     "ConfigError",
     "ConfigErrors",
@@ -25,6 +28,7 @@ __all__ = [
     "ModelConfig",
     "NothingConfigured",
     "Origin",
+    "Preset",
     "ProviderConfig",
     "RouteConfig",
     "Secret",

@@ -8,9 +8,11 @@ from importlib import resources
 from typing import Any
 
 from llmgateway_server.config.load import LoadedConfig
+from llmgateway_server.config.presets import PRESETS
 from llmgateway_server.config.schema import Config, ProviderConfig
 from llmgateway_server.config.units import format_duration
 from llmgateway_server.config.validation import Dialects
+from llmgateway_server.domain.capabilities import Unsupported
 from llmgateway_server.domain.timers import Timers
 
 
@@ -29,6 +31,8 @@ def check_text(loaded: LoadedConfig) -> str:
     for name, route in config.routes.items():
         default = " (default)" if name == config.default_route else ""
         lines.append(f"{name} -> {route.target.name}{default}")
+        if route.unsupported is Unsupported.DROP:
+            lines.append("    what the model does not take is left out where that can be")
         lines += _details(config.providers[route.target.provider], config.route_timers(name))
     for name, provider in config.providers.items():
         models = "any model" if provider.models is None else ", ".join(provider.models) or "nothing"
@@ -38,8 +42,16 @@ def check_text(loaded: LoadedConfig) -> str:
 
 
 def _details(provider: ProviderConfig, timers: Timers) -> Iterator[str]:
+    preset = f" (preset {provider.preset})" if provider.preset else ""
     key = f"key {provider.api_key}" if provider.api_key else "no key"
-    yield f"    {provider.dialect} at {provider.base_url}, {key}"
+    yield f"    {provider.dialect} at {provider.base_url}{preset}, {key}"
+    options = [
+        f"{name} {getattr(provider.options, name)}"
+        for name in (PRESETS[provider.preset].options if provider.preset else ())
+        if hasattr(provider.options, name)
+    ]
+    if options:
+        yield f"    {', '.join(options)}"
     yield "    " + ", ".join(
         f"{name.replace('_', ' ')} {format_duration(getattr(timers, name))}"
         for name in timers.__struct_fields__
@@ -56,6 +68,8 @@ def schema_json(dialects: Dialects) -> str:
     provider: dict[str, Any] = schema["$defs"]["ProviderConfig"]
     del provider["properties"]["options"], schema["$defs"]["BaseModel"]
     provider["properties"]["dialect"]["enum"] = sorted(dialects)
+    provider["properties"]["preset"]["anyOf"][0]["enum"] = sorted(PRESETS)
+    provider["anyOf"] = [{"required": ["preset"]}, {"required": provider.pop("required")}]
     for model in dialects.values():
         if model is not None:
             own = model.model_json_schema()

@@ -4,44 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from llmgateway_server.config.errors import ConfigError, KeyPath, NothingConfigured, Origin
+from llmgateway_server.config.presets import PRESETS
 from llmgateway_server.config.reading import Document, scalar
 
 FILE_VARIABLE: Final = "LLMGATEWAY_CONFIG"
 OVERRIDE_PREFIX: Final = "LLMGATEWAY__"
 
 
-class _WellKnown(NamedTuple):
-    """The variables that a vendor's own client reads."""
-
-    provider: str
-    dialect: str
-    key: str
-    base_url: str
-    default_base_url: str
-
-
-_WELL_KNOWN = (
-    _WellKnown(
-        "openai", "openai_chat", "OPENAI_API_KEY", "OPENAI_BASE_URL", "https://api.openai.com/v1"
-    ),
-    _WellKnown(
-        "anthropic",
-        "anthropic",
-        "ANTHROPIC_API_KEY",
-        "ANTHROPIC_BASE_URL",
-        "https://api.anthropic.com",
-    ),
-    _WellKnown(
-        "gemini",
-        "gemini",
-        "GEMINI_API_KEY",
-        "GEMINI_BASE_URL",
-        "https://generativelanguage.googleapis.com",
-    ),
-)
+# The vendors whose own clients read a variable for the key and one for the base URL.
+_WELL_KNOWN: Final = ("openai", "anthropic", "gemini")
 
 
 def from_well_known(environ: Mapping[str, str], dialects: Collection[str]) -> Document:
@@ -52,20 +26,21 @@ def from_well_known(environ: Mapping[str, str], dialects: Collection[str]) -> Do
     """
     document = Document("environment", {"providers": {}})
     unusable = []
-    for row in _WELL_KNOWN:
-        key, base_url = environ.get(row.key), environ.get(row.base_url)
+    for name in _WELL_KNOWN:
+        preset, address = PRESETS[name], f"{name.upper()}_BASE_URL"
+        key, base_url = environ.get(preset.key), environ.get(address)
         if not key and not base_url:
             continue
-        if row.dialect not in dialects:
-            unusable.append(row.key if key else row.base_url)
+        if preset.dialect not in dialects:
+            unusable.append(preset.key if key else address)
             continue
-        provider = {"dialect": row.dialect, "base_url": base_url or row.default_base_url}
-        path: KeyPath = ("providers", row.provider)
+        provider = {"dialect": preset.dialect, "base_url": base_url or preset.base_url}
+        path: KeyPath = ("providers", name)
         if key:
-            provider["api_key"] = f"env:{row.key}"
-            document.origins[*path, "api_key"] = Origin(row.key)
-        document.origins[*path, "base_url"] = Origin(row.base_url if base_url else row.key)
-        document.tree["providers"][row.provider] = provider
+            provider["api_key"] = f"env:{preset.key}"
+            document.origins[*path, "api_key"] = Origin(preset.key)
+        document.origins[*path, "base_url"] = Origin(address if base_url else preset.key)
+        document.tree["providers"][name] = provider
     overridden = any(name.startswith(f"{OVERRIDE_PREFIX}PROVIDERS__") for name in environ)
     if not document.tree["providers"] and not overridden:
         names = " and ".join(unusable)

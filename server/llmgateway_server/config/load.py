@@ -18,6 +18,7 @@ from llmgateway_server.config.errors import (
     nearest,
     shown,
 )
+from llmgateway_server.config.presets import apply_presets
 from llmgateway_server.config.reading import MAX_BYTES, Document, parse
 from llmgateway_server.config.references import Resolver, Secret, TlsMaterial
 from llmgateway_server.config.schema import Config, is_loopback
@@ -89,6 +90,7 @@ def _load(
     document: Document, environ: Mapping[str, str], *, dialects: Dialects, directory: Path
 ) -> LoadedConfig:
     apply_overrides(document, environ)
+    apply_presets(document, dialects)
     config = validate(document, dialects)
     if config is not None:
         for path, message in _contradictions(config, document):

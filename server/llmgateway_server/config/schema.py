@@ -16,7 +16,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SerializeAsAny,
     StringConstraints,
@@ -24,7 +23,11 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from llmgateway_server.config.model_schema import ModelConfig
+from llmgateway_server.config.presets import PRESETS, vendor_of
+from llmgateway_server.config.section import Section, one_or_many, or_empty
 from llmgateway_server.config.units import Duration, DurationOrZero
+from llmgateway_server.domain.capabilities import Capabilities, Unsupported
 from llmgateway_server.domain.catalog import Target
 from llmgateway_server.domain.timers import Timers
 
@@ -85,14 +88,6 @@ def _check_reference(text: object) -> str:
     raise PydanticCustomError(UNQUOTED, words)
 
 
-def _one_or_many(value: object) -> tuple[object, ...]:
-    return tuple(value) if isinstance(value, list) else (value,)
-
-
-def _or_empty(value: object) -> object:
-    return {} if value is None else value
-
-
 def _check_target(text: str) -> str:
     provider, slash, model = text.partition("/")
     if not (provider and slash and model and text.isprintable()):
@@ -107,14 +102,6 @@ Reference = Annotated[
     BeforeValidator(_check_reference),
     WithJsonSchema({"type": "string", "pattern": r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$"}),
 ]
-
-
-class Section(BaseModel):
-    """A mapping of known keys. Strict: text is not a number, `1` is not true."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
-    )
 
 
 class TlsConfig(Section):
@@ -146,7 +133,7 @@ class ServerConfig(Section):
 
     listen: Annotated[
         tuple[Address, ...],
-        BeforeValidator(_one_or_many, json_schema_input_type=str | list[str]),
+        BeforeValidator(one_or_many, json_schema_input_type=str | list[str]),
         Field(min_length=1),
     ] = ("127.0.0.1:50051",)
     """host:port or unix:PATH; one or a list."""
@@ -205,18 +192,11 @@ class PoolConfig(Section):
     """An unused connection is closed after this long."""
 
 
-class ModelConfig(Section):
-    """What the gateway cannot find out about a model."""
-
-    display_name: str = ""
-    """The model's name for people."""
-    streaming: bool = True
-    """Whether the provider can stream this model. If not, it is asked for whole answers."""
-
-
 class ProviderConfig(Section):
     """An upstream service: a dialect, an address and a key."""
 
+    preset: str | None = None
+    """A known vendor: its dialect, address, options and usual key, for what is not said here."""
     dialect: str
     """The wire format it speaks: the name of an installed dialect, such as openai_chat."""
     base_url: Annotated[
@@ -226,7 +206,8 @@ class ProviderConfig(Section):
     ]
     """The URL below which the dialect's paths lie, such as https://api.openai.com/v1."""
     api_key: Reference | None = None
-    """The key, as a reference: env:OPENAI_API_KEY or file:key.txt. Left out: none is sent."""
+    """The key, as a reference: env:OPENAI_API_KEY or file:key.txt. Left out: none is sent, but
+    with a preset the vendor's usual variable to the vendor's own hosts."""
     timeouts: TimeoutsConfig = TimeoutsConfig()
     """Timers of calls to this provider."""
     models: (
@@ -234,7 +215,7 @@ class ProviderConfig(Section):
             Annotated[str, StringConstraints(min_length=1, max_length=256)],
             Annotated[
                 ModelConfig,
-                BeforeValidator(_or_empty, json_schema_input_type=ModelConfig | None),
+                BeforeValidator(or_empty, json_schema_input_type=ModelConfig | None),
             ],
         ]
         | None
@@ -250,6 +231,17 @@ class ProviderConfig(Section):
         """The timers of a call straight to this provider."""
         return self.timeouts.over(Timers())
 
+    @property
+    def vendor(self) -> str:
+        """Who serves the models, as the preset or else the host tells; empty where neither does."""
+        preset = PRESETS.get(self.preset) if self.preset else None
+        return preset.vendor if preset is not None else vendor_of(self.base_url)
+
+    def overridden(self, model: str, known: Capabilities) -> Capabilities:
+        """What is known of a model, with what is set here."""
+        settings = self.models.get(model) if self.models else None
+        return settings.over(known) if settings is not None else known
+
 
 class TargetConfig(Section):
     """One target of a route."""
@@ -259,7 +251,7 @@ class TargetConfig(Section):
 
 
 def _targets(value: object) -> tuple[object, ...]:
-    targets = _one_or_many(value)
+    targets = one_or_many(value)
     if len(targets) > 1:
         words = "routes with several targets are not supported by this version; keep one"
         raise PydanticCustomError(UNQUOTED, words)
@@ -279,6 +271,9 @@ class RouteConfig(Section):
     """The target, as provider/model; one for now."""
     timeouts: TimeoutsConfig = TimeoutsConfig()
     """Timers of this route's calls, where they differ from the provider's."""
+    unsupported: Annotated[Unsupported, Field(strict=False)] = Unsupported.REJECT
+    """What becomes of a request that says more than the model can take: `reject` refuses it, `drop`
+    leaves out what only shades the answer (sampling, effort) and still refuses the rest."""
 
     @property
     def target(self) -> Target:
@@ -296,7 +291,7 @@ class Config(Section):
     """The upstream services, by the name that stands before the slash of a target."""
     default_route: str | None = None
     """The route of a call that names no model."""
-    routes: dict[Name, RouteConfig] = {}
+    routes: dict[Name, RouteConfig] = Field(default={})
     """Names for targets, so that a target can change and its callers need not."""
 
     def route_timers(self, name: str) -> Timers:

@@ -47,8 +47,14 @@ def validate(document: Document, dialects: Dialects) -> Config | None:
         return Config.model_validate(tree)
     except ValidationError as error:
         problems = error.errors(include_url=False)
+    wrong = {error.path for error in document.errors}
+    wrong |= {problem["loc"] for problem in problems if problem["type"] != "missing"}
+    # What a preset would have filled in is not missed where the preset itself is wrong.
+    unfilled = {path[:-1] for path in wrong if path[2:] == ("preset",)}
     for problem in problems:
-        _report(document, problem, ())
+        loc = problem["loc"]
+        if problem["type"] != "missing" or (loc not in wrong and loc[:-1] not in unfilled):
+            _report(document, problem, ())
     return _sound_part(tree, problems)
 
 

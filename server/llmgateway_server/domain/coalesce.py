@@ -62,14 +62,14 @@ def split(events: Sequence[StreamEvent], limit: int) -> Iterator[list[StreamEven
     A message must stay far below the 4 MiB that gRPC clients accept by default, whatever a
     provider sends in one piece. Cuts fall between code points.
     """
-    if len(events) == 1 and _size(events[0]) <= limit:
+    if len(events) == 1 and content_size(events[0]) <= limit:
         yield [events[0]]
         return
     run: list[StreamEvent] = []
     room = limit
     for event in events:
         for piece in _pieces(event, limit):
-            size = _size(piece)
+            size = content_size(piece)
             # A recovery applies before the deltas of its message, so it opens one.
             if run and (size > room or isinstance(piece, Recovery)):
                 yield run
@@ -80,7 +80,8 @@ def split(events: Sequence[StreamEvent], limit: int) -> Iterator[list[StreamEven
         yield run
 
 
-def _size(event: StreamEvent) -> int:
+def content_size(event: StreamEvent) -> int:
+    """The characters of content in an event."""
     if isinstance(event, TextDelta | ReasoningDelta):
         return len(event.text)
     if isinstance(event, ToolCallDelta):
@@ -89,7 +90,7 @@ def _size(event: StreamEvent) -> int:
 
 
 def _pieces(event: StreamEvent, limit: int) -> Iterator[StreamEvent]:
-    if _size(event) <= limit:
+    if content_size(event) <= limit:
         yield event
     elif isinstance(event, TextDelta | ReasoningDelta):
         for at in range(0, len(event.text), limit):

@@ -8,18 +8,20 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from llmgateway_server.domain.answer import Finish, Route, Usage
+from llmgateway_server.domain.coalesce import content_size
 from llmgateway_server.domain.errors import AttemptFailure, GatewayError, Reason
 from llmgateway_server.domain.events import (
     ProviderEvent,
-    ReasoningDelta,
-    SignatureDelta,
     StreamEvent,
     StreamStart,
 )
 from llmgateway_server.domain.request import GenerationRequest
 from llmgateway_server.domain.ulid import new_ulid
+from llmgateway_server.gateway.accounts import Accounts, input_bytes
 from llmgateway_server.gateway.alarm import Alarm
+from llmgateway_server.gateway.fitting import fit
 from llmgateway_server.gateway.routes import Resolution
+from llmgateway_server.gateway.visible import VisibleEvents
 from llmgateway_server.ports.provider import Provider, ProviderStream
 
 # Faults of a provider become STREAM_INTERRUPTED once content was delivered: a caller can then
@@ -47,6 +49,7 @@ class Generation:
         resolution: Resolution,
         provider: Provider,
         deadline: float,
+        accounts: Accounts,
     ) -> None:
         self.response_id = new_ulid()
         self.route = Route(resolution.target.provider, resolution.target.model, attempt_count=0)
@@ -54,13 +57,17 @@ class Generation:
         self._resolution = resolution
         self._provider = provider
         self._deadline = deadline
+        self._accounts = accounts
+        self.dropped: tuple[str, ...] = ()
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._alarm = Alarm()
         self._stream: ProviderStream | None = None
         self._delivered = False
         self._content_due = 0.0
-        self._visible = _Visible() if not request.output.include_reasoning else None
+        self._output_bytes = 0
+        self._is_settled = False
+        self._visible = VisibleEvents() if not request.output.include_reasoning else None
 
     async def read(self) -> Sequence[StreamEvent]:
         """The next events: StreamStart first of all, Finish last of all.
@@ -99,13 +106,19 @@ class Generation:
         self._alarm.close()
         if self._stream is not None:
             self._stream.close()
+            if not self._is_settled:
+                self._is_settled = True
+                self._accounts.wasted(self._resolution.target, self._burnt(self._stream))
 
     async def _begin(self) -> Sequence[StreamEvent]:
         timers, target = self._resolution.timers, self._resolution.target
         due = min(self._began + timers.first_content, self._deadline)
         self.route = replace(self.route, attempt_count=1)
+        capabilities = self._provider.capabilities(target.model)
+        fitted = fit(self._request, capabilities, self._resolution.unsupported)
+        self.dropped = fitted.dropped
         with self._alarm.at(due):
-            stream = await self._provider.open(self._request, target.model, timers)
+            stream = await self._provider.open(fitted.request, target.model, timers)
         self._stream = stream
         events: Sequence[StreamEvent] = ()
         while not events:
@@ -138,12 +151,35 @@ class Generation:
         )
 
     def _seen(self, events: Sequence[ProviderEvent]) -> Sequence[StreamEvent]:
+        for event in events:
+            self._output_bytes += content_size(event)
+        last = events[-1]
+        if isinstance(last, Finish):
+            return self._finished(events[:-1], last)
+        return events if self._visible is None else self._visible.filter(events)
+
+    def _finished(self, events: Sequence[ProviderEvent], finish: Finish) -> Sequence[StreamEvent]:
+        """The last batch, with what the answer cost."""
+        target = self._resolution.target
+        content: Sequence[ProviderEvent] = [e for e in events if not isinstance(e, Usage)]
+        reported = next((event for event in events if isinstance(event, Usage)), None)
+        if reported is not None:
+            usage = self._accounts.priced(target, reported)
+        else:
+            usage = self._accounts.estimated(target, input_bytes(self._request), self._output_bytes)
+        self._is_settled = True
+        self._accounts.answered(target, usage)
         if self._visible is not None:
-            events = self._visible.filter(events)
-        if events and isinstance(events[-1], Finish):
-            finish = replace(events[-1], total_duration=self._loop.time() - self._began)
-            return [*events[:-1], finish]
-        return events
+            content = self._visible.filter(content)
+        duration = self._loop.time() - self._began
+        return [*content, usage, replace(finish, total_duration=duration)]
+
+    def _burnt(self, stream: ProviderStream) -> Usage:
+        """What an answer that does not reach its end has used: as reported, or estimated."""
+        target, reported = self._resolution.target, stream.usage
+        if reported is not None:
+            return self._accounts.priced(target, reported)
+        return self._accounts.estimated(target, input_bytes(self._request), self._output_bytes)
 
     def _attempt(self) -> AttemptFailure:
         target = self._resolution.target
@@ -160,45 +196,9 @@ class Generation:
                 metadata=(*cause.metadata, ("cause", cause.reason.value)),
             )
             error.attempts = cause.attempts
-        elif error.reason is Reason.MODEL_NOT_FOUND and self._resolution.route:
-            cause = error
-            error = GatewayError(
-                Reason.ROUTE_MISCONFIGURED,
-                f'the route "{self._resolution.route}" leads to {self._resolution.target.name}, '
-                "a model that the provider does not have",
-            )
-            error.attempts = cause.attempts
+        else:
+            error = self._resolution.blamed(error)
         error.response_id = self.response_id
         error.partial_output_sent = self._delivered
-        error.usage = self._stream.usage if self._stream else None
+        error.usage = self._burnt(self._stream) if self._stream is not None else None
         return error
-
-
-class _Visible:
-    """Takes reasoning out of a stream whose caller did not ask for it.
-
-    The parts that stay move up, so that part 0 is the first that the caller sees.
-    """
-
-    def __init__(self) -> None:
-        self._hidden: set[int] = set()
-
-    def filter(self, events: Sequence[ProviderEvent]) -> Sequence[ProviderEvent]:
-        if not self._hidden:
-            for event in events:
-                kind = type(event)
-                if kind is ReasoningDelta or kind is SignatureDelta:
-                    break
-            else:
-                return events
-        return [shown for event in events if (shown := self._shown(event)) is not None]
-
-    def _shown(self, event: ProviderEvent) -> ProviderEvent | None:
-        if isinstance(event, Usage | Finish):
-            return event
-        if isinstance(event, ReasoningDelta | SignatureDelta):
-            self._hidden.add(event.part_index)
-            return None
-        # Parts are numbered as they appear, so every hidden one before this one is known by now.
-        before = sum(index < event.part_index for index in self._hidden)
-        return replace(event, part_index=event.part_index - before) if before else event

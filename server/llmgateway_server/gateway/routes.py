@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from msgspec import Struct
 from msgspec.structs import replace
 
+from llmgateway_server.domain.capabilities import Unsupported
 from llmgateway_server.domain.catalog import ModelEntry, ProviderEntry, RouteEntry, Target
+from llmgateway_server.domain.embedding import EmbeddingRequest
 from llmgateway_server.domain.errors import GatewayError, Reason, Violation
 from llmgateway_server.domain.request import GenerationRequest
 from llmgateway_server.domain.timers import Timers
@@ -24,6 +26,19 @@ class Resolution(Struct, frozen=True):
     target: Target
     timers: Timers
     route: str = ""
+    unsupported: Unsupported = Unsupported.REJECT
+
+    def blamed(self, error: GatewayError) -> GatewayError:
+        """The error as the caller shall see it: a route's missing model is not the caller's."""
+        if error.reason is not Reason.MODEL_NOT_FOUND or not self.route:
+            return error
+        ours = GatewayError(
+            Reason.ROUTE_MISCONFIGURED,
+            f'the route "{self.route}" leads to {self.target.name}, a model that the provider '
+            "does not have",
+        )
+        ours.attempts = error.attempts
+        return ours
 
 
 class RouteTable:
@@ -41,14 +56,14 @@ class RouteTable:
         self.models = {model.target.name: model for model in models}
         self.default_route = default_route
 
-    def resolve(self, request: GenerationRequest) -> Resolution:
+    def resolve(self, request: GenerationRequest | EmbeddingRequest) -> Resolution:
         """The target for a request, with its timers.
 
         Raises:
             GatewayError: REQUEST_INVALID where no model is named and there is no default route,
                 MODEL_NOT_FOUND where the name leads nowhere.
         """
-        resolution = self._lookup(request.model)
+        resolution = self._lookup(request)
         wanted = request.routing
         if wanted.first_content_timeout is None and wanted.idle_content_timeout is None:
             return resolution
@@ -59,19 +74,18 @@ class RouteTable:
             timers = replace(timers, idle_content=wanted.idle_content_timeout)
         return replace(resolution, timers=timers)
 
-    def _lookup(self, model: str) -> Resolution:
-        name = model or self.default_route
+    def _lookup(self, request: GenerationRequest | EmbeddingRequest) -> Resolution:
+        name = request.model or self.default_route
         if not name:
+            field = "input.model" if isinstance(request, GenerationRequest) else "model"
             raise GatewayError(
                 Reason.REQUEST_INVALID,
                 "the request names no model and this gateway has no default_route",
-                violations=(
-                    Violation("input.model", f"name one of: {', '.join(self._known()[:10])}"),
-                ),
+                violations=(Violation(field, f"name one of: {', '.join(self._known()[:10])}"),),
             )
         route = self.routes.get(name)
         if route is not None:
-            return Resolution(route.targets[0], route.timers, route=name)
+            return Resolution(route.targets[0], route.timers, name, route.unsupported)
         provider_name, slash, provider_model = name.partition("/")
         provider = self.providers.get(provider_name)
         if slash and provider_model and provider is not None:

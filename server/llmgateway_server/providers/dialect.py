@@ -6,7 +6,6 @@ A dialect is code without I/O: build request -> decode events -> classify error 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol, cast
 
@@ -14,31 +13,36 @@ from msgspec import Struct
 from pydantic import BaseModel
 
 from llmgateway_server.domain.answer import Usage
+from llmgateway_server.domain.capabilities import Capabilities
+from llmgateway_server.domain.embedding import EmbeddingAnswer, EmbeddingRequest
 from llmgateway_server.domain.errors import Reason
 from llmgateway_server.domain.events import ProviderEvent
 from llmgateway_server.domain.request import GenerationRequest
-from llmgateway_server.ports.provider import Provider
+from llmgateway_server.ports.provider import Provider, ProviderSettings
 
 ENTRY_POINT_GROUP = "llmgateway.dialects"
 
 
 class HttpCall(Struct, frozen=True):
-    """A POST: `path` goes behind the provider's base URL and begins with a slash."""
+    """A call: `path` goes behind the provider's base URL and begins with a slash."""
 
     path: str
-    body: bytes
+    body: bytes = b""
+    method: str = "POST"
 
 
 class Failure(Struct, frozen=True):
     """Why a provider gave no answer, as its dialect understands it.
 
     `message` and `code` may be the provider's own words: whoever shows them cuts and scrubs them.
+    `retry_after` is the wait in seconds that the body asks for, where it does.
     """
 
     reason: Reason
     message: str
     code: str = ""
     metadata: tuple[tuple[str, str], ...] = ()
+    retry_after: float | None = None
 
 
 class WireError(Exception):
@@ -57,6 +61,10 @@ class Decoder(Protocol):
     """
 
     @property
+    def request_id(self) -> str:
+        """The answer's id, where the provider has no header for it; empty otherwise."""
+
+    @property
     def usage(self) -> Usage | None:
         """The usage reported so far."""
 
@@ -72,20 +80,37 @@ class Decoder(Protocol):
 
 
 class Dialect(Protocol):
-    """One provider's way of speaking over HTTP, without I/O."""
+    """One provider's way of speaking over HTTP, without I/O.
+
+    build request -> decode events -> classify error -> read usage; and the same for the calls
+    around generation. Made once for a provider, used by all its calls at the same time.
+    """
+
+    @property
+    def media_type(self) -> str:
+        """Of a streamed answer, in lower case and without parameters."""
+
+    @property
+    def embedding_batch(self) -> int:
+        """How many texts one call embeds at most."""
 
     def headers(self, api_key: str) -> tuple[tuple[str, str], ...]:
         """Headers of every call, with the credential where `api_key` is not empty."""
 
-    def build(self, request: GenerationRequest, model: str, *, stream: bool) -> HttpCall:
+    def build(
+        self, request: GenerationRequest, model: str, capabilities: Capabilities, *, stream: bool
+    ) -> HttpCall:
         """Puts a request into the provider's words.
+
+        What `capabilities` say that the model refuses is not in the request any more; they tell
+        here which of several words it understands.
 
         Raises:
             GatewayError: REQUEST_INVALID or CAPABILITY_UNSUPPORTED, naming the field.
         """
 
     def decoder(self) -> Decoder:
-        """A decoder for one streamed answer (text/event-stream)."""
+        """A decoder for one streamed answer."""
 
     def decode_body(self, body: bytes) -> list[ProviderEvent]:
         """The events of a whole answer that came as one JSON body.
@@ -97,21 +122,34 @@ class Dialect(Protocol):
     def failure(self, status: int, body: bytes) -> Failure:
         """Classifies an HTTP status of 400 or more; never raises, whatever the body is."""
 
+    def probe(self) -> HttpCall:
+        """The cheapest call that shows that the address and the key are good."""
 
-class ProviderSettings(Struct, frozen=True):
-    """What a provider is made from.
+    def count_call(
+        self, request: GenerationRequest, model: str, capabilities: Capabilities
+    ) -> HttpCall | None:
+        """The call that has the provider count a request's tokens; None where it has none."""
 
-    `api_key` reveals the secret when called; `options` is an instance of the dialect's own
-    options model; `connections` and `idle` (seconds) bound the connection pool.
-    """
+    def read_count(self, body: bytes) -> int:
+        """The answer to `count_call`.
 
-    name: str
-    base_url: str
-    api_key: Callable[[], str] | None
-    options: BaseModel
-    models_without_streaming: frozenset[str] = frozenset()
-    connections: int = 200
-    idle: float = 60.0
+        Raises:
+            WireError: the body is an error, or no count.
+        """
+
+    def embed_call(self, request: EmbeddingRequest, model: str) -> HttpCall:
+        """The call that embeds a request's texts.
+
+        Raises:
+            GatewayError: CAPABILITY_UNSUPPORTED, the provider has no embeddings, or not so.
+        """
+
+    def read_embeddings(self, body: bytes, count: int) -> EmbeddingAnswer:
+        """The answer to `embed_call` for `count` texts, in their order.
+
+        Raises:
+            WireError: the body is an error, or has not one vector for each text.
+        """
 
 
 class DialectPlugin(Protocol):

@@ -1,60 +1,44 @@
-"""The engine that every dialect shares: one HTTP exchange, watched from its head to its finish.
-
-A dialect knows words; what HTTP says about an answer (status, content type, a connection that
-breaks) is judged here, once for all of them.
-"""
+"""A provider behind HTTP: the whole life of one, whatever dialect it speaks."""
 
 from __future__ import annotations
 
-import functools
+import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Final, Protocol, cast
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import httpx
+from msgspec.structs import replace
 
-from llmgateway_server.domain.answer import Finish, Usage
+from llmgateway_server.domain.answer import Usage
+from llmgateway_server.domain.capabilities import Capabilities
+from llmgateway_server.domain.embedding import EmbeddingAnswer, EmbeddingRequest
 from llmgateway_server.domain.errors import GatewayError, Reason
-from llmgateway_server.domain.events import ProviderEvent
 from llmgateway_server.domain.request import GenerationRequest
 from llmgateway_server.domain.timers import Timers
-from llmgateway_server.ports.provider import ProviderStream
-from llmgateway_server.providers.dialect import Decoder, Dialect, Failure, ProviderSettings
-from llmgateway_server.providers.errors import (
-    ErrorReport,
-    request_id,
-    retry_after,
-    transport_failure,
+from llmgateway_server.ports.provider import (
+    ProviderHealth,
+    ProviderMetrics,
+    ProviderSettings,
+    ProviderStream,
 )
+from llmgateway_server.providers.call_meter import CallMeter, MeteredCall
+from llmgateway_server.providers.dialect import Dialect
 from llmgateway_server.providers.http import HttpTransport
-from llmgateway_server.providers.whole_body import EitherBody, WholeBody
+from llmgateway_server.providers.http_exchange import Exchanges
+from llmgateway_server.providers.http_stream import HttpStream, decoder_for
 
-# The text of an error is 512 characters in the end; what is longer is no error message.
-_MAX_ERROR_BODY: Final = 64 * 1024
-# Said of streams and of bodies alike.
-_UNDECIDED_TYPES: Final = frozenset({"", "application/json", "text/plain"})
-
-
-class ResponseStream(Protocol):
-    """A response's body as `HttpTransport` gives it; see `http.ResponseBody`."""
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        """All that arrived since the last step, at each step."""
-
-    def close(self) -> None:
-        """Cuts the upstream off, now."""
-
-    def finish(self) -> None:
-        """Lets the rest arrive unread, so that the connection can be used again."""
+# Servers without a list of models answer the probe so; that they answer is what it shows.
+_NO_SUCH_PAGE = frozenset({404, 405})
 
 
 class HttpProvider:
-    """A provider behind HTTP, speaking one dialect."""
+    """A provider behind HTTP, speaking one dialect; see the port."""
 
     def __init__(
         self,
         settings: ProviderSettings,
-        dialect: Dialect,
+        dialect_of: Callable[[ProviderSettings], Dialect],
         *,
         transport: httpx.AsyncBaseTransport | None = None,
         now: Callable[[], float] = time.time,
@@ -63,182 +47,149 @@ class HttpProvider:
 
         Args:
             settings: where and who; `options` is the dialect's own affair.
-            dialect: the words.
+            dialect_of: makes the dialect, for these settings and for each update of them.
             transport: what sends requests; its responses' streams are `ResponseStream`s.
             now: Unix time in seconds, for a Retry-After that is a date.
 
         Raises:
             ValueError: the key holds a character that no HTTP header can carry.
         """
-        key = settings.api_key() if settings.api_key else ""
-        if not key.isascii() or not key.isprintable():
-            raise ValueError(
-                f"providers.{settings.name}.api_key: the key holds a line break or another "
-                "character that no HTTP header can carry"
-            )
-        self._dialect = dialect
-        self._plain_models = settings.models_without_streaming
-        self._report = ErrorReport(settings.name, key)
-        self._transport = transport or HttpTransport(
-            connections=settings.connections, idle=settings.idle
-        )
+        self._dialect_of = dialect_of
         self._now = now
-        base = settings.base_url.rstrip("/")
-        host = httpx.URL(base).netloc.decode("ascii")
-        # One path for most dialects; some put the model into it.
-        self._url = functools.lru_cache(maxsize=256)(lambda path: httpx.URL(base + path))
-        self._headers = httpx.Headers(
-            [
-                ("host", host),
-                ("accept", "text/event-stream, application/json"),
-                ("accept-encoding", "identity"),
-                ("content-type", "application/json"),
-                ("user-agent", "llmgateway"),
-                *dialect.headers(key),
-            ]
-        )
+        self._meter = CallMeter()
+        self._exchanges = self._prepared(settings, transport or _transport_for(settings))
+        # Those of earlier settings, whose calls may still be in flight; what is idle in them is
+        # closed by their own clock.
+        self._retired: list[httpx.AsyncBaseTransport] = []
+
+    async def initialize(self) -> None:
+        """Does nothing: connections are opened by the calls that need them."""
 
     async def open(self, request: GenerationRequest, model: str, timers: Timers) -> ProviderStream:
         """Sends the request; see the port."""
-        call = self._dialect.build(request, model, stream=model not in self._plain_models)
-        outgoing = httpx.Request(
-            "POST",
-            self._url(call.path),
-            headers=self._headers,
-            # As `content` it would have httpx look for the headers that are all here.
-            stream=httpx.ByteStream(call.body),
-            extensions={"timeout": {"connect": timers.connect, "pool": timers.pool}},
-        )
-        try:
-            response = await self._transport.handle_async_request(outgoing)
-        except httpx.RequestError as error:
-            # None: the cause's text may name the URL, and tracebacks are logged.
-            raise self._report.error(transport_failure(error), model) from None
-        body = cast("ResponseStream", response.stream)
-        try:
-            if response.status_code == 200:
-                return self._answer(response, body, model)
-            refusal = await self._refusal(response, body, model)
-        except BaseException:
-            body.close()
-            raise
-        body.close()
-        raise refusal
+        exchanges = self._exchanges
+        dialect, capabilities = exchanges.dialect, exchanges.settings.capabilities(model)
+        stream = capabilities.streaming is not False
+        call = dialect.build(request, model, capabilities, stream=stream)
+        with self._metered() as metered:
+            answer = await exchanges.send(call, model, timers)
+            try:
+                decoder = decoder_for(answer, dialect)
+            except BaseException:
+                answer.body.close()
+                raise
+            return HttpStream(answer, decoder, metered)
 
-    async def aclose(self) -> None:
+    async def embed(self, request: EmbeddingRequest, model: str, timers: Timers) -> EmbeddingAnswer:
+        """Embeds texts, one batch after the other; see the port."""
+        exchanges = self._exchanges
+        dialect = exchanges.dialect
+        size = dialect.embedding_batch
+        inputs = request.inputs
+        vectors: list[bytes] = []
+        used = 0
+        last_id = ""
+        for at in range(0, len(inputs), size):
+            batch = inputs[at : at + size]
+            try:
+                answer = await self._embed(exchanges, request, batch, model, timers)
+            except GatewayError as error:
+                error.usage = Usage(input_token_count=used) if used else None
+                raise
+            vectors += answer.vectors
+            used += answer.usage.input_token_count
+            last_id = answer.request_id
+        return EmbeddingAnswer(tuple(vectors), Usage(input_token_count=used), last_id)
+
+    async def count_tokens(
+        self, request: GenerationRequest, model: str, timers: Timers
+    ) -> int | None:
+        """Has the provider count, where it can; see the port."""
+        exchanges = self._exchanges
+        dialect = exchanges.dialect
+        call = dialect.count_call(request, model, exchanges.settings.capabilities(model))
+        if call is None:
+            return None
+        count, _ = await exchanges.fetch(call, model, timers, dialect.read_count)
+        return count
+
+    async def validate(self, timers: Timers) -> ProviderHealth:
+        """Asks for the list of models, or what else is cheap; see the port."""
+        exchanges = self._exchanges
+        began = time.monotonic()
+        error: GatewayError | None = None
+        try:
+            async with asyncio.timeout(timers.first_content):
+                await exchanges.fetch(exchanges.dialect.probe(), "", timers, lambda body: body)
+        except GatewayError as failure:
+            if not failure.attempts or failure.attempts[-1].http_status not in _NO_SUCH_PAGE:
+                error = failure
+        except TimeoutError:
+            error = GatewayError(Reason.PROVIDER_TIMEOUT, "did not answer in time")
+        latency = time.monotonic() - began
+        if error is not None:
+            return ProviderHealth(False, latency, error.reason, error.message)
+        return ProviderHealth(True, latency)
+
+    async def update_config(self, settings: ProviderSettings) -> None:
+        """Serves later calls by new settings; see the port."""
+        before = self._exchanges
+        old = before.settings
+        if (old.connections, old.idle) == (settings.connections, settings.idle):
+            self._exchanges = self._prepared(settings, before.transport)
+        else:
+            self._exchanges = self._prepared(settings, _transport_for(settings))
+            self._retired.append(before.transport)
+
+    def capabilities(self, model: str) -> Capabilities:
+        """What is known of a model; see the port."""
+        return self._exchanges.settings.capabilities(model)
+
+    def metrics(self) -> ProviderMetrics:
+        """What happened so far; see the port."""
+        return self._meter.snapshot()
+
+    async def shutdown(self) -> None:
         """Closes the connections; see the port."""
-        await self._transport.aclose()
+        for transport in (self._exchanges.transport, *self._retired):
+            await transport.aclose()
 
-    def _answer(self, response: httpx.Response, body: ResponseStream, model: str) -> ProviderStream:
-        headers = _plain(response.headers)
-        provider_id = request_id(headers)
-        report = functools.partial(
-            self._report.error, model=model, status=200, request_id=provider_id
-        )
-        if headers.get("content-encoding", "identity").strip().lower() != "identity":
-            # Decoding it would let a few bytes become any number of them.
-            raise report(_unreadable("its answer is compressed, which was not asked for"))
-        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind == "text/event-stream":
-            decoder = self._dialect.decoder()
-        elif kind in _UNDECIDED_TYPES or kind.endswith("+json"):
-            decoder = EitherBody(WholeBody(self._dialect.decode_body), self._dialect.decoder)
-        else:
-            raise report(_unreadable(f"it answered with {kind[:64]} instead of a completion"))
-        return _HttpStream(body, decoder, self._report.label(provider_id), report)
-
-    async def _refusal(
-        self, response: httpx.Response, body: ResponseStream, model: str
-    ) -> GatewayError:
-        status = response.status_code
-        if status < 400:
-            failure = _unreadable(f"it answered {status}, which is no completion")
-            wait = None
-        else:
-            failure = self._dialect.failure(status, await _error_body(body))
-            wait = retry_after(response.headers, self._now())
-        return self._report.error(
-            failure,
-            model,
-            status=status,
-            request_id=request_id(response.headers),
-            retry_after=wait,
-        )
-
-
-class _HttpStream:
-    """An answer that is being received."""
-
-    def __init__(
+    async def _embed(
         self,
-        body: ResponseStream,
-        decoder: Decoder,
-        answer_id: str,
-        report: Callable[[Failure], GatewayError],
-    ) -> None:
-        self.request_id = answer_id
-        self._body = body
-        self._next_chunk = aiter(body).__anext__
-        self._decoder = decoder
-        self._report = report
-        self._error: GatewayError | None = None
+        exchanges: Exchanges,
+        request: EmbeddingRequest,
+        inputs: tuple[str, ...],
+        model: str,
+        timers: Timers,
+    ) -> EmbeddingAnswer:
+        dialect = exchanges.dialect
+        part = replace(request, inputs=inputs)
+        call = dialect.embed_call(part, model)
+        with self._metered() as metered:
+            answer, shown_id = await exchanges.fetch(
+                call, model, timers, lambda body: dialect.read_embeddings(body, len(inputs))
+            )
+            metered.succeeded(answer.usage)
+            return replace(answer, request_id=shown_id)
 
-    @property
-    def usage(self) -> Usage | None:
-        return self._decoder.usage
-
-    async def read(self) -> Sequence[ProviderEvent]:
-        if self._error is not None:
-            raise self._error
-        data: bytes | None = None
+    @contextmanager
+    def _metered(self) -> Iterator[MeteredCall]:
+        """A call that counts as failed or cancelled where its beginning raises."""
+        metered = self._meter.begin()
         try:
-            data = await self._next_chunk()
-        except StopAsyncIteration:
-            pass
-        except httpx.RequestError as error:
-            self._body.close()
-            raise self._report(transport_failure(error)) from None
-        except BaseException:
-            self._body.close()
+            yield metered
+        except GatewayError:
+            metered.failed()
             raise
-        decoder = self._decoder
-        events = decoder.end() if data is None else decoder.feed(data)
-        failure = decoder.failure
-        if failure is not None:
-            self._body.close()
-            # What came before the failure is delivered; the next read tells of the failure.
-            self._error = self._report(failure)
-            if not events:
-                raise self._error
-        elif events and isinstance(events[-1], Finish):
-            self._body.finish()
-        return events
+        except BaseException:
+            metered.cancelled()
+            raise
 
-    def close(self) -> None:
-        self._body.close()
+    def _prepared(
+        self, settings: ProviderSettings, transport: httpx.AsyncBaseTransport
+    ) -> Exchanges:
+        return Exchanges(settings, self._dialect_of(settings), transport, self._now)
 
 
-def _plain(headers: httpx.Headers) -> dict[str, str]:
-    """The headers by their names in lower case; a look-up in httpx's own is a search."""
-    return {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in headers.raw}
-
-
-def _unreadable(message: str) -> Failure:
-    return Failure(Reason.PROVIDER_PROTOCOL_ERROR, message)
-
-
-async def _error_body(body: ResponseStream) -> bytes:
-    """What an error says; nothing where that breaks off or is too long.
-
-    Half a body is none: a key that it quotes may be cut in half with it, and would then not be
-    recognised. The status alone says enough.
-    """
-    received = bytearray()
-    try:
-        async for data in body:
-            received += data
-            if len(received) > _MAX_ERROR_BODY:
-                return b""
-    except httpx.RequestError:
-        return b""
-    return bytes(received)
+def _transport_for(settings: ProviderSettings) -> HttpTransport:
+    return HttpTransport(connections=settings.connections, idle=settings.idle)

@@ -23,6 +23,7 @@ class WholeBody:
     """
 
     def __init__(self, decode: Callable[[bytes], list[ProviderEvent]]) -> None:
+        self.request_id = ""
         self.usage: Usage | None = None
         self.failure: Failure | None = None
         self._decode = decode
@@ -61,6 +62,11 @@ class EitherBody:
         self._stream = stream
         self._start = b""
         self._decoder: Decoder | None = None
+
+    @property
+    def request_id(self) -> str:
+        """The answer's id, where the body has it."""
+        return self._decoder.request_id if self._decoder is not None else ""
 
     @property
     def usage(self) -> Usage | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from llmgateway_server.config import (
     Dialects,
@@ -19,6 +20,11 @@ from llmgateway_server.config import (
     schema_json,
 )
 from llmgateway_server.domain.timers import Timers
+
+
+class AzureOptions(BaseModel):
+    auth: str = "bearer"
+    api_version: str | None = None
 
 
 @pytest.fixture
@@ -44,21 +50,24 @@ def test_the_examples_comments_hold_keys_that_exist(dialects: Dialects, tmp_path
     for name in ("server.pem", "server.key", "callers.pem"):
         (tmp_path / name).write_text("-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n")
     text = re.sub(
-        r"^( *)# (?=tls:|reflection:|pause:|models:|  gpt-5:)",
+        r"^( *)# (?=tls:|reflection:|pause:|models:|  gpt-5:|    (?:display|capab)|groq:)",
         r"\1",
         example_yaml(),
         flags=re.MULTILINE,
     )
-    assert text.count("#") == example_yaml().count("#") - 5
+    assert text.count("#") == example_yaml().count("#") - 8
     loaded = load_text(
         text,
-        {"OPENAI_API_KEY": "x"},
+        {"OPENAI_API_KEY": "x", "GROQ_API_KEY": "y"},
         dialects={**dialects, "openai_chat": None},
         source="gateway.yaml",
         directory=tmp_path,
     )
     assert loaded.tls is not None
-    assert list(loaded.config.providers["openai"].models or ()) == ["gpt-5"]
+    models = loaded.config.providers["openai"].models or {}
+    assert list(models) == ["gpt-5"]
+    assert models["gpt-5"].capabilities.max_output == 64_000
+    assert loaded.api_keys["groq"].reveal() == "y"
 
 
 def test_a_check_shows_routes_targets_and_timers_and_no_secret(example: LoadedConfig) -> None:
@@ -78,6 +87,35 @@ local/... -> any model
     connect 5s, pool 1s, first content 1m, idle bytes 15s, idle content 30s"""
     )
     assert "canary" not in repr(example)
+
+
+def test_a_check_shows_what_a_preset_filled_in_and_what_is_dropped() -> None:
+    text = """\
+providers:
+  prod: {preset: azure, base_url: https://acme.openai.azure.com/openai}
+routes:
+  chat: {targets: prod/gpt-5, unsupported: drop}
+"""
+    loaded = load_text(
+        text,
+        {"AZURE_OPENAI_API_KEY": "canary"},
+        dialects={"openai_chat": AzureOptions},
+        source="g.yaml",
+        directory=Path(),
+    )
+    assert (
+        check_text(loaded).partition("reflection on)\n")[2]
+        == """\
+chat -> prod/gpt-5
+    what the model does not take is left out where that can be
+    openai_chat at https://acme.openai.azure.com/openai (preset azure), key env:AZURE_OPENAI_API_KEY
+    auth api-key, api_version 2024-10-21
+    connect 5s, pool 1s, first content 1m, idle bytes 15s, idle content 30s
+prod/... -> any model
+    openai_chat at https://acme.openai.azure.com/openai (preset azure), key env:AZURE_OPENAI_API_KEY
+    auth api-key, api_version 2024-10-21
+    connect 5s, pool 1s, first content 1m, idle bytes 15s, idle content 30s"""
+    )
 
 
 def test_a_routes_timers_lie_over_its_providers_and_those_over_the_defaults(
@@ -138,6 +176,9 @@ def sections(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 def test_every_key_of_the_schema_is_described_and_every_section_closed(dialects: Dialects) -> None:
     schema = json.loads(schema_json(dialects))
     for name, section in sections(schema):
+        if "enum" in section:
+            assert section["description"]
+            continue
         assert section["additionalProperties"] is False
         for key, field in section["properties"].items():
             assert field.get("description"), f"{name}.{key}"
@@ -151,10 +192,11 @@ def accepts(schema: dict[str, Any], part: dict[str, Any], value: Any) -> bool:
     """As much of JSON Schema as the file's schema uses."""
     if "$ref" in part:
         part = schema["$defs"][part["$ref"].removeprefix("#/$defs/")]
-    if "anyOf" in part:
+    if "anyOf" in part and "type" not in part:
         return any(accepts(schema, choice, value) for choice in part["anyOf"])
     kinds: dict[str, type] = {
         "string": str, "object": dict, "array": list, "boolean": bool, "integer": int,
+        "number": float,
         "null": type(None),
     }  # fmt: skip
     if not isinstance(value, kinds[part["type"]]) or value not in part.get("enum", [value]):
@@ -167,7 +209,8 @@ def accepts(schema: dict[str, Any], part: dict[str, Any], value: Any) -> bool:
         patterns = part.get("patternProperties", {"": part.get("additionalProperties")})
         (inner,) = patterns.values()
         known = part.get("properties", {})
-        return part.get("required", []) <= list(value) and all(
+        needed = part.get("anyOf", [{"required": part.get("required", [])}])
+        return any(set(choice["required"]) <= set(value) for choice in needed) and all(
             (key in known or bool(inner)) and accepts(schema, known.get(key, inner), item)
             for key, item in value.items()
         )
@@ -179,9 +222,12 @@ def test_the_schema_accepts_the_example_and_every_default(dialects: Dialects) ->
     tree = yaml.safe_load(example_yaml())
     assert accepts(schema, schema, tree)
     assert not accepts(schema, schema, tree | {"cache": {}})
+    for provider, accepted in (({"preset": "groq"}, True), ({"dialect": "plain"}, False)):
+        assert accepts(schema, schema, {"providers": {"p": provider}}) is accepted
+    assert not accepts(schema, schema, {"providers": {"p": {"preset": "grok"}}})
     tree["server"]["drain"]["grace"] = 20
     assert not accepts(schema, schema, tree)
     for name, section in sections(schema):
-        for key, field in section["properties"].items():
+        for key, field in section.get("properties", {}).items():
             if "default" in field:
                 assert accepts(schema, field, field["default"]), f"{name}.{key}"

@@ -11,7 +11,9 @@ providers:
   local: {dialect: acme, base_url: http://127.0.0.1:8080/v1}
 """
 SERVER_KEYS = "(known: drain, insecure, listen, reflection, tls)"
-PROVIDER_KEYS = "(known: api_key, auth, base_url, dialect, models, organization, pool, timeouts)"
+PROVIDER_KEYS = (
+    "(known: api_key, auth, base_url, dialect, models, organization, pool, preset, timeouts)"
+)
 DURATION = "expected a duration such as 250ms, 5s, 1m30s or 2h"
 ADDRESS = "expected host:port (0.0.0.0:50051 and [::]:50051 for all) or unix:PATH"
 URL = "expected an http:// or https:// URL with a host, such as https://api.openai.com/v1"
@@ -81,6 +83,10 @@ URL = "expected an http:// or https:// URL with a host, such as https://api.open
             "routes: {a: {targets: m}}",
             '3:14: routes.a.targets: expected provider/model, such as openai/gpt-5, got "m"',
         ),
+        (
+            "routes: {a: {targets: local/m, unsupported: ignore}}",
+            "3:32: routes.a.unsupported: input should be 'reject' or 'drop', got \"ignore\"",
+        ),
         ("routes: {a: {}}", "3:10: routes.a.targets: this key is required"),
         (
             "routes: {a: {targets: [locl/m]}}",
@@ -134,12 +140,12 @@ def test_an_error_names_line_column_key_value_and_what_was_expected(
         (
             "dialect: plain, base_url: http://x, auth: basic",
             "2:43: providers.p.auth: unknown key"
-            " (known: api_key, base_url, dialect, models, pool, timeouts)",
+            " (known: api_key, base_url, dialect, models, pool, preset, timeouts)",
         ),
         (
             "dialect: plain, base_url: http://x, options: {}",
             "2:43: providers.p.options: unknown key"
-            " (known: api_key, base_url, dialect, models, pool, timeouts)",
+            " (known: api_key, base_url, dialect, models, pool, preset, timeouts)",
         ),
         (
             "dialect: plain, base_url: http://x, timeouts: {conect: 1s}",
@@ -147,8 +153,9 @@ def test_an_error_names_line_column_key_value_and_what_was_expected(
             " (known: connect, first_content, idle_bytes, idle_content, pool)",
         ),
         (
-            "dialect: plain, base_url: http://x, models: {m: {prices: {}}}",
-            "2:56: providers.p.models.m.prices: unknown key (known: display_name, streaming)",
+            "dialect: plain, base_url: http://x, models: {m: {cost: {}}}",
+            "2:56: providers.p.models.m.cost: unknown key"
+            " (known: capabilities, display_name, prices, streaming)",
         ),
         (
             "dialect: plain, base_url: http://x, pool: {connections: 0}",

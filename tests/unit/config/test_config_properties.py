@@ -27,7 +27,8 @@ KEYS = re.findall(
     r"\S+",
     "server listen tls certificate key client_ca insecure reflection drain pause grace providers "
     "openai dialect base_url api_key timeouts connect pool connections idle models gpt-5 "
-    "display_name organization default_route routes chat targets model <<",
+    "display_name organization default_route routes chat targets model << preset capabilities "
+    "efforts refused max_output unsupported",
 )
 LINES = (*example_yaml().splitlines(), "providers:", "  x: *a", "  - &a [*a]", "? !!int a", "'\"\\")
 
@@ -61,7 +62,10 @@ LEAVES = (
     | st.floats()
     | st.text(max_size=12)
     | st.sampled_from(
-        ["5s", "env:OPENAI_API_KEY", "http://x/v1", "openai_chat", "openai/m", "chat"]
+        [
+            *("5s", "env:OPENAI_API_KEY", "http://x/v1", "openai_chat", "openai/m", "chat"),
+            *("openai", "azure", "low", "sampling.seed", "drop"),
+        ]
     )
 )
 
@@ -125,6 +129,8 @@ def test_a_literal_key_is_in_no_error(secret: str, written: str, key: str) -> No
          "providers: {{p: {{dialect: openai_chat, base_url: 'http://u:{}@x'}}}}",
          "providers: {{p: {{dialect: openai_chat, base_url: 'http://x?key={}'}}}}",
          "providers: {{p: {{dialect: openai_chat, base_url: {}}}}}",
+         "providers: {{p: {{preset: {}}}}}",
+         "providers: {{p: {{preset: openai, models: {{m: {{capabilities: {{refused: {}}}}}}}}}}}",
          "providers: {{p: {{dialect: openai_chat, base_url: http://x, api_key: env:{}}}}}",
          "providers: {{p: {{dialect: openai_chat, base_url: http://x, api_key: 'file:{}'}}}}"]
     ),

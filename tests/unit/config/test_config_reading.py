@@ -145,7 +145,7 @@ def test_toml_holds_the_same_keys(dialects: Dialects) -> None:
             "display_name",
             "display",
             '12: providers.local.models."gpt-4.1".display: unknown key;'
-            ' did you mean "display_name"? (known: display_name, streaming)',
+            ' did you mean "display_name"? (known: capabilities, display_name, prices, streaming)',
         ),
         (
             "default_route",

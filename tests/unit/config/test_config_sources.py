@@ -46,6 +46,10 @@ def test_each_vendor_whose_dialect_is_installed_appears() -> None:
         "anthropic": "b",
         "gemini": "c",
     }
+    assert {name: provider.base_url for name, provider in loaded.config.providers.items()} == {
+        "anthropic": "https://api.anthropic.com",
+        "gemini": "https://generativelanguage.googleapis.com/v1beta",
+    }
 
 
 def test_a_wrong_well_known_variable_is_named() -> None:

@@ -21,6 +21,7 @@ from llmgateway_server.domain.request import GenerationRequest, Output
 from llmgateway_server.domain.timers import Timers
 from llmgateway_server.gateway.generation import Generation
 from llmgateway_server.gateway.routes import Resolution
+from support.money import accounts_for
 from support.provider import Batch, ScriptedProvider, Step
 from support.virtual_time import run_virtual
 
@@ -57,7 +58,7 @@ async def drain(
         output=Output(include_reasoning=include_reasoning),
     )
     resolution = Resolution(Target("p", "m"), TIMERS, route)
-    generation = Generation(request, resolution, provider, deadline)
+    generation = Generation(request, resolution, provider, deadline, accounts_for("p"))
     outcome = Outcome()
     try:
         while not (outcome.events and isinstance(outcome.events[-1], Finish)):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from llmgateway_server.domain.errors import Reason
 from llmgateway_server.providers.dialect import Failure
-from llmgateway_server.providers.openai_chat.failure import failure_in_answer, failure_of_response
+from llmgateway_server.providers.openai_errors import failure_in_answer, failure_of_response
 from support.chat_stream import failed, sse
 from support.openai.errors import HTTP_ERRORS
 

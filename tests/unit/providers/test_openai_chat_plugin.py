@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from llmgateway_server.ports.provider import ProviderSettings
 from llmgateway_server.providers.dialect import (
     DialectLoadError,
     DialectPlugin,
-    ProviderSettings,
     installed_dialects,
 )
 from llmgateway_server.providers.openai_chat import DIALECT, OpenAIChatOptions

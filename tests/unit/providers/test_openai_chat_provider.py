@@ -332,5 +332,5 @@ async def test_closing_twice_is_harmless_and_closing_a_provider_closes_its_trans
     stream = await provider.open(ASK, "tiny", Timers())
     stream.close()
     stream.close()
-    await provider.aclose()
+    await provider.shutdown()
     assert transport.closed

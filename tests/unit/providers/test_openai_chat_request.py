@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from llmgateway_server.domain.capabilities import Capabilities
 from llmgateway_server.domain.content import (
     MediaPart,
     Message,
@@ -41,10 +42,11 @@ def body(
     *,
     base_url: str = LOCAL,
     stream: bool = True,
+    capabilities: Capabilities = Capabilities(),  # noqa: B008 - frozen
     **options: Any,
 ) -> dict[str, Any]:
     dialect = OpenAIChat("up", base_url, OpenAIChatOptions(**options))
-    call = dialect.build(request, "tiny", stream=stream)
+    call = dialect.build(request, "tiny", capabilities, stream=stream)
     assert call.path == "/chat/completions"
     written: dict[str, Any] = json.loads(call.body)
     return written
@@ -149,7 +151,7 @@ def test_a_schema_is_sent_as_it_was_written() -> None:
     schema = '{"type":"object", "properties":{"n":{"const":12345678901234567890.10}}}'
     output = Output(response_format=ResponseFormat.JSON_SCHEMA, response_schema_json=schema)
     call = OpenAIChat("up", LOCAL, OpenAIChatOptions()).build(
-        replace(ASK, output=output), "tiny", stream=True
+        replace(ASK, output=output), "tiny", Capabilities(), stream=True
     )
     assert schema.encode() in call.body
     sent = json.loads(call.body)["response_format"]
@@ -371,7 +373,7 @@ def test_azures_deployments_are_in_the_path() -> None:
     dialect = OpenAIChat(
         "az", "https://res.openai.azure.com/openai", OpenAIChatOptions(api_version="2024-10-21")
     )
-    call = dialect.build(ASK, "my gpt/4", stream=True)
+    call = dialect.build(ASK, "my gpt/4", Capabilities(), stream=True)
     assert call.path == "/deployments/my%20gpt%2F4/chat/completions?api-version=2024-10-21"
 
 
@@ -397,3 +399,45 @@ def test_the_key_goes_into_the_header_that_the_server_reads(
 ) -> None:
     dialect = OpenAIChat("up", LOCAL, OpenAIChatOptions(**options))
     assert dict(dialect.headers(key)) == expected
+
+
+def test_the_models_own_name_of_the_output_limit_is_used_unless_configured() -> None:
+    request = replace(ASK, output=Output(max_output_tokens=7))
+    reasoning = Capabilities(max_tokens_field="max_completion_tokens")
+    assert body(request, capabilities=reasoning)["max_completion_tokens"] == 7
+    configured = body(request, capabilities=reasoning, max_tokens_field="max_tokens")
+    assert configured["max_tokens"] == 7
+
+
+SCHEMA = '{"type":"object","properties":{"n":{"type":"integer"}}}'
+STRUCTURED = replace(
+    ASK, output=Output(response_format=ResponseFormat.JSON_SCHEMA, response_schema_json=SCHEMA)
+)
+NO_SCHEMA = Capabilities(json_schema=False)
+
+
+def test_a_model_without_schemas_is_made_to_call_a_tool_with_one() -> None:
+    sent = body(STRUCTURED, capabilities=NO_SCHEMA)
+    (tool,) = sent["tools"]
+    assert tool["function"]["name"] == "llmgateway_response"
+    assert tool["function"]["parameters"] == json.loads(SCHEMA)
+    assert sent["tool_choice"] == {"type": "function", "function": {"name": "llmgateway_response"}}
+    assert "response_format" not in sent
+
+
+def test_the_callers_tools_may_be_called_instead_of_answering() -> None:
+    sent = body(replace(STRUCTURED, tools=(Tool("look"),)), capabilities=NO_SCHEMA)
+    assert [tool["function"]["name"] for tool in sent["tools"]] == ["look", "llmgateway_response"]
+    assert sent["tool_choice"] == "required"
+
+
+def test_a_model_that_cannot_be_held_to_a_schema_at_all_refuses_it() -> None:
+    cannot = Capabilities(json_schema=False, forced_tool_choice=False)
+    with pytest.raises(GatewayError) as raised:
+        body(STRUCTURED, capabilities=cannot)
+    assert raised.value.reason is Reason.CAPABILITY_UNSUPPORTED
+
+
+def test_the_name_of_the_gateways_own_tool_is_taken() -> None:
+    with pytest.raises(GatewayError, match="choose another"):
+        body(replace(ASK, tools=(Tool("llmgateway_response"),)))

@@ -126,3 +126,17 @@ def test_a_call_without_arguments_has_an_empty_object() -> None:
 def test_a_call_without_a_name_cannot_be_made() -> None:
     failure = failed(sse(calls(piece(0, "a", None, "{}")), STOP) + DONE)
     assert failure.reason is Reason.PROVIDER_PROTOCOL_ERROR
+
+
+def test_an_answer_given_as_a_call_is_text_and_ends_as_an_answer() -> None:
+    events = answered(
+        calls(piece(0, "a", "llmgateway_response", "")),
+        calls(piece(0, arguments='{"n":')),
+        calls(piece(0, arguments="1}")),
+        chunk({}, "tool_calls"),
+    )
+    assert events == [
+        TextDelta(0, '{"n":'),
+        TextDelta(0, "1}"),
+        Finish(FinishReason.STOP, "tool_calls"),
+    ]

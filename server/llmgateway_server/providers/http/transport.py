@@ -26,6 +26,8 @@ class HttpTransport(httpx.AsyncBaseTransport):
     the latter over name resolution, TCP and TLS together. `read` and `write` are the caller's:
     timers on single reads catch neither a drip nor a stream of pings.
 
+    `request.extensions["fresh"]` asks for a connection that nobody has used.
+
     A cancelled request or a cancelled read leaves no task, connection or slot behind.
     """
 
@@ -78,7 +80,9 @@ class HttpTransport(httpx.AsyncBaseTransport):
         timeout = request.extensions.get("timeout") or {}
         await self._take_slot(timeout.get("pool"))
         try:
-            connection = await self._connection(origin, timeout.get("connect"))
+            connection = None if request.extensions.get("fresh") else self._idle_one(origin)
+            if connection is None:
+                connection = await self._new_one(origin, timeout.get("connect"))
         except BaseException:
             self._slots.release()
             raise
@@ -120,12 +124,15 @@ class HttpTransport(httpx.AsyncBaseTransport):
         except TimeoutError:
             raise httpx.PoolTimeout("every connection to the provider is in use") from None
 
-    async def _connection(self, origin: Origin, seconds: float | None) -> Connection:
+    def _idle_one(self, origin: Origin) -> Connection | None:
         idle = self._idle.get(origin)
         while idle:
             connection = idle.pop()
             if connection.is_reusable:
                 return connection
+        return None
+
+    async def _new_one(self, origin: Origin, seconds: float | None) -> Connection:
         connection = await self._connector.connect(origin, seconds)
         if self._is_closed:
             connection.abort()

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.parse import quote
 
+from llmgateway_server.domain.capabilities import Capabilities
+from llmgateway_server.domain.embedding import EmbeddingAnswer, EmbeddingRequest
+from llmgateway_server.domain.errors import Reason
 from llmgateway_server.domain.events import ProviderEvent
 from llmgateway_server.domain.request import GenerationRequest
-from llmgateway_server.ports.provider import Provider
-from llmgateway_server.providers.dialect import Decoder, Failure, HttpCall, ProviderSettings
+from llmgateway_server.ports.provider import Provider, ProviderSettings
+from llmgateway_server.providers import openai_embeddings
+from llmgateway_server.providers.dialect import Decoder, Failure, HttpCall, WireError
 from llmgateway_server.providers.http_provider import HttpProvider
-from llmgateway_server.providers.openai_chat.failure import failure_of_response
+from llmgateway_server.providers.openai_account import account_headers, is_openai
 from llmgateway_server.providers.openai_chat.options import OpenAIChatOptions
 from llmgateway_server.providers.openai_chat.request import RequestWriter
 from llmgateway_server.providers.openai_chat.stream import ChatStream, decode_body
+from llmgateway_server.providers.openai_errors import failure_of_response
 
 __all__ = ["DIALECT", "OpenAIChat", "OpenAIChatOptions"]
 
@@ -20,30 +26,25 @@ __all__ = ["DIALECT", "OpenAIChat", "OpenAIChatOptions"]
 class OpenAIChat:
     """Chat Completions as one provider speaks it; see `Dialect`."""
 
+    media_type: Final = "text/event-stream"
+    embedding_batch: Final = openai_embeddings.MAX_INPUTS
+
     def __init__(self, provider: str, base_url: str, options: OpenAIChatOptions) -> None:
+        self._provider = provider
         self._writer = RequestWriter(provider, base_url, options)
         self._options = options
+        self._is_openai = is_openai(base_url)
 
     def headers(self, api_key: str) -> tuple[tuple[str, str], ...]:
-        """The credential in the header that the server reads, and whose account it is."""
-        options = self._options
-        headers = {
-            "authorization": f"Bearer {api_key}" if options.auth == "bearer" else "",
-            "api-key": api_key if options.auth == "api-key" else "",
-            "openai-organization": options.organization or "",
-            "openai-project": options.project or "",
-        }
-        if not api_key:
-            del headers["authorization"]
-        return tuple((name, value) for name, value in headers.items() if value)
+        """The credential and the account."""
+        return account_headers(self._options, api_key)
 
-    def build(self, request: GenerationRequest, model: str, *, stream: bool) -> HttpCall:
+    def build(
+        self, request: GenerationRequest, model: str, capabilities: Capabilities, *, stream: bool
+    ) -> HttpCall:
         """The call; Azure's deployment surface has the model in its path."""
-        path = "/chat/completions"
-        if self._options.api_version:
-            deployment = quote(model, safe="")
-            path = f"/deployments/{deployment}{path}?api-version={self._options.api_version}"
-        return HttpCall(path, self._writer.write(request, model, stream=stream))
+        body = self._writer.write(request, model, capabilities, stream=stream)
+        return HttpCall(self._path("/chat/completions", model), body)
 
     def decoder(self) -> Decoder:
         """A decoder for one streamed answer."""
@@ -56,6 +57,38 @@ class OpenAIChat:
     def failure(self, status: int, body: bytes) -> Failure:
         """Classifies a refusal."""
         return failure_of_response(status, body)
+
+    def probe(self) -> HttpCall:
+        """Asks for the list of models."""
+        return HttpCall(self._path("/models"), method="GET")
+
+    def count_call(
+        self, request: GenerationRequest, model: str, capabilities: Capabilities
+    ) -> HttpCall | None:
+        """None: this dialect's servers count no tokens."""
+        return None
+
+    def read_count(self, body: bytes) -> int:
+        """Nothing asks for a count, so no body is one."""
+        raise WireError(Failure(Reason.PROVIDER_PROTOCOL_ERROR, "its answer is no count"))
+
+    def embed_call(self, request: EmbeddingRequest, model: str) -> HttpCall:
+        """OpenAI's embeddings."""
+        body = openai_embeddings.embeddings_body(
+            request, model, self._provider, is_openai=self._is_openai
+        )
+        return HttpCall(self._path("/embeddings", model), body)
+
+    def read_embeddings(self, body: bytes, count: int) -> EmbeddingAnswer:
+        """The vectors of `embed_call`."""
+        return openai_embeddings.read_embeddings(body, count)
+
+    def _path(self, path: str, deployment: str = "") -> str:
+        version = self._options.api_version
+        if not version:
+            return path
+        prefix = f"/deployments/{quote(deployment, safe='')}" if deployment else ""
+        return f"{prefix}{path}?api-version={version}"
 
 
 class _Plugin:
@@ -70,10 +103,13 @@ class _Plugin:
             TypeError: the options are another dialect's.
             ValueError: the key cannot be sent in a header.
         """
-        if not isinstance(settings.options, OpenAIChatOptions):
-            raise TypeError(f"providers.{settings.name}: not the options of openai_chat")
-        dialect = OpenAIChat(settings.name, settings.base_url, settings.options)
-        return HttpProvider(settings, dialect)
+        return HttpProvider(settings, _dialect)
+
+
+def _dialect(settings: ProviderSettings) -> OpenAIChat:
+    if not isinstance(settings.options, OpenAIChatOptions):
+        raise TypeError(f"providers.{settings.name}: not the options of openai_chat")
+    return OpenAIChat(settings.name, settings.base_url, settings.options)
 
 
 DIALECT = _Plugin()

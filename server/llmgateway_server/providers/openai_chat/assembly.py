@@ -5,12 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from llmgateway_server.domain.answer import Finish, FinishReason, Usage
-from llmgateway_server.domain.events import ProviderEvent, ReasoningDelta, TextDelta
+from llmgateway_server.domain.events import (
+    ProviderEvent,
+    ReasoningDelta,
+    SignatureDelta,
+    TextDelta,
+)
 from llmgateway_server.providers.dialect import WireError
 from llmgateway_server.providers.openai_chat.finish import finish_failure, finish_reason
+from llmgateway_server.providers.openai_chat.reasoning import ReasoningDetails
 from llmgateway_server.providers.openai_chat.tool_calls import ToolCalls
 from llmgateway_server.providers.openai_chat.wire import BodyChoice, Message, StreamChoice
-from llmgateway_server.providers.parts import PartIndex, PartKind
+from llmgateway_server.providers.part_index import PartIndex, PartKind
 
 
 class Assembly:
@@ -28,6 +34,8 @@ class Assembly:
         self._refused = False
         self._parts = PartIndex()
         self._tool_calls = ToolCalls(self._parts)
+        self._details = ReasoningDetails()
+        self._reasoning_part: int | None = None
         # Neighbouring pieces of text, told as one.
         self._run: list[str] = []
 
@@ -66,11 +74,18 @@ class Assembly:
         if failure is not None:
             raise WireError(failure)
         self._tool_calls.close(out)
+        signature = self._details.signature()
+        if signature:
+            part = self._reasoning_part
+            out.append(SignatureDelta(self._parts.open() if part is None else part, signature))
         if self.usage is not None:
             out.append(self.usage)
         reason = finish_reason(
             self.finish_word, has_tool_calls=self._tool_calls.any, is_refusal=self._refused
         )
+        if reason is FinishReason.TOOL_CALLS and not self._tool_calls.any:
+            # The only call was the answer.
+            reason = FinishReason.STOP if self._tool_calls.has_answer else reason
         stopped_at = self._stop_sequence if reason is FinishReason.STOP else ""
         out.append(Finish(reason, self.finish_word, stopped_at))
 
@@ -78,7 +93,9 @@ class Assembly:
         # vLLM sends the same reasoning by both names.
         reasoning = message.reasoning_content or message.reasoning
         if reasoning:
-            out.append(ReasoningDelta(self._parts.of(PartKind.REASONING), reasoning))
+            self._reason(reasoning, out)
+        if message.reasoning_details:
+            self._details.add(message.reasoning_details)
         content = message.content
         if content:
             if isinstance(content, str):
@@ -92,6 +109,10 @@ class Assembly:
             for piece in message.tool_calls:
                 self._tool_calls.add(piece, out)
 
+    def _reason(self, text: str, out: list[ProviderEvent]) -> None:
+        self._reasoning_part = self._parts.of(PartKind.REASONING)
+        out.append(ReasoningDelta(self._reasoning_part, text))
+
     def _say_blocks(self, blocks: list[Any], out: list[ProviderEvent]) -> None:
         for block in blocks:
             if not isinstance(block, dict):
@@ -99,7 +120,7 @@ class Assembly:
             if block.get("type") == "thinking":
                 text = _block_text(block.get("thinking"))
                 if text:
-                    out.append(ReasoningDelta(self._parts.of(PartKind.REASONING), text))
+                    self._reason(text, out)
             else:
                 text = _block_text(block.get("text"))
                 if text:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import Any
 
 from llmgateway_server.domain.content import (
     MediaPart,
@@ -15,29 +14,10 @@ from llmgateway_server.domain.content import (
     ToolCallPart,
     ToolResultPart,
 )
-from llmgateway_server.domain.errors import GatewayError, Reason, Violation
-
-Json = dict[str, Any]
+from llmgateway_server.providers.openai_chat.reasoning import given_back
+from llmgateway_server.providers.request_writing import Json, invalid, misplaced, unsupported
 
 _URL_SCHEMES = ("https://", "http://", "data:image/")
-
-
-def invalid(field: str, description: str) -> GatewayError:
-    """The error of one field that cannot be sent as it is."""
-    return GatewayError(
-        Reason.REQUEST_INVALID,
-        f"{field}: {description}",
-        violations=(Violation(field, description),),
-    )
-
-
-def unsupported(field: str, capability: str, description: str) -> GatewayError:
-    """The error of a field that the provider has no word for."""
-    return GatewayError(
-        Reason.CAPABILITY_UNSUPPORTED,
-        f"{field}: {description}",
-        metadata=(("capability", capability), ("field", field)),
-    )
 
 
 class MessageWriter:
@@ -47,7 +27,9 @@ class MessageWriter:
     in results wait for the end of the results and follow in a user message.
     """
 
-    def __init__(self, system_role: str) -> None:
+    def __init__(self, provider: str, system_role: str, reasoning_field: str | None) -> None:
+        self._provider = provider
+        self._reasoning_field = reasoning_field
         self._roles = {Role.SYSTEM: system_role, Role.USER: "user"}
         self._written: list[Json] = []
         self._waiting: list[Json] = []
@@ -81,12 +63,13 @@ class MessageWriter:
             elif isinstance(part, MediaPart) and role is Role.USER:
                 content.append(_image(part, field))
             else:
-                raise _misplaced(field, part, role)
+                raise misplaced(field, part, role)
         self._written.append({"role": self._roles[role], "content": _collapsed(content)})
 
     def _write_assistant(self, parts: tuple[Part, ...], path: str) -> None:
         content: list[Json] = []
         calls: list[Json] = []
+        reasoning: list[ReasoningPart] = []
         for number, part in enumerate(parts):
             match part:
                 case TextPart():
@@ -97,10 +80,9 @@ class MessageWriter:
                         {"id": part.tool_call_id, "type": "function", "function": function}
                     )
                 case ReasoningPart():
-                    # This dialect has no place for reasoning; models do without it.
-                    continue
+                    reasoning.append(part)
                 case _:
-                    raise _misplaced(f"{path}.parts[{number}]", part, Role.ASSISTANT)
+                    raise misplaced(f"{path}.parts[{number}]", part, Role.ASSISTANT)
         if not content and not calls and parts:
             # Nothing but reasoning: servers refuse an assistant message that says nothing.
             return
@@ -110,13 +92,14 @@ class MessageWriter:
         }
         if calls:
             message["tool_calls"] = calls
+        message.update(given_back(reasoning, self._provider, self._reasoning_field))
         self._written.append(message)
 
     def _write_results(self, parts: tuple[Part, ...], path: str) -> None:
         for number, part in enumerate(parts):
             field = f"{path}.parts[{number}]"
             if not isinstance(part, ToolResultPart):
-                raise _misplaced(field, part, Role.TOOL)
+                raise misplaced(field, part, Role.TOOL)
             self._write_result(part, f"{field}.tool_result")
 
     def _write_result(self, result: ToolResultPart, path: str) -> None:
@@ -179,17 +162,3 @@ def _image(part: MediaPart, path: str) -> Json:
     else:
         raise invalid(f"{field}.uri", "give an https URL that the provider can fetch, or the bytes")
     return {"type": "image_url", "image_url": {"url": url}}
-
-
-def _misplaced(field: str, part: Part, role: Role) -> GatewayError:
-    kind = _KINDS[type(part)]
-    return invalid(field, f"{kind} cannot be part of a message of role {role.name}")
-
-
-_KINDS: dict[type, str] = {
-    TextPart: "text",
-    ReasoningPart: "reasoning",
-    ToolCallPart: "a tool call",
-    ToolResultPart: "a tool result",
-    MediaPart: "media",
-}

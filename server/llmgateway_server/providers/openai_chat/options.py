@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field
 
-# Values that become headers or part of the URL.
-_Token = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~-]+$", max_length=128)]
+from llmgateway_server.providers.openai_account import OpenAIAccountOptions, Token
 
 
-class OpenAIChatOptions(BaseModel):
+class OpenAIChatOptions(OpenAIAccountOptions):
     """How a server speaks Chat Completions where it differs from others that do."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    organization: _Token | None = Field(
-        None, description="Sent as OpenAI-Organization; for keys that belong to several."
-    )
-    project: _Token | None = Field(
-        None, description="Sent as OpenAI-Project; for keys that belong to several."
-    )
-    auth: Literal["bearer", "api-key"] = Field(
-        "bearer",
-        description="Which header carries the key: `Authorization: Bearer`, or Azure's `api-key`.",
-    )
-    api_version: _Token | None = Field(
+    api_version: Token | None = Field(
         None,
         description="Azure's deployment surface: calls go to /deployments/MODEL below the base URL "
         "(https://RESOURCE.openai.azure.com/openai) with this api-version.",
@@ -42,4 +29,9 @@ class OpenAIChatOptions(BaseModel):
     system_role: Literal["system", "developer"] = Field(
         "system",
         description="The role of system messages; OpenAI's reasoning models call it developer.",
+    )
+    reasoning_history: Literal["reasoning_content", "reasoning"] | None = Field(
+        None,
+        description="The field in which the server wants the reasoning of earlier turns back, for "
+        "those that do (DeepSeek with tools: reasoning_content). Signed details need no setting.",
     )

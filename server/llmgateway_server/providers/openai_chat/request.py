@@ -5,11 +5,9 @@ Source: https://platform.openai.com/docs/api-reference/chat/create.
 
 from __future__ import annotations
 
-from typing import Any
-from urllib.parse import urlsplit
-
 import msgspec
 
+from llmgateway_server.domain.capabilities import Capabilities
 from llmgateway_server.domain.request import (
     GenerationRequest,
     Output,
@@ -17,17 +15,22 @@ from llmgateway_server.domain.request import (
     Sampling,
     Tool,
     ToolChoice,
+    ToolMode,
 )
-from llmgateway_server.providers.openai_chat.messages import (
+from llmgateway_server.providers.openai_account import is_openai
+from llmgateway_server.providers.openai_chat.messages import MessageWriter
+from llmgateway_server.providers.openai_chat.options import OpenAIChatOptions
+from llmgateway_server.providers.request_writing import (
+    RESPONSE_TOOL,
+    RESPONSE_TOOL_DESCRIPTION,
     Json,
-    MessageWriter,
     invalid,
+    json_schema,
+    provider_options,
+    said,
     unsupported,
 )
-from llmgateway_server.providers.openai_chat.options import OpenAIChatOptions
 
-_OPENAI_HOST = "api.openai.com"
-_AZURE_DOMAINS = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com")
 # What decides who is asked, in which form it answers, and how often it is billed.
 _RESERVED_OPTIONS = ("model", "messages", "stream", "n")
 # The rest of what OpenAI documents. Compatible servers have settings of their own without number,
@@ -43,6 +46,7 @@ _OPENAI_OPTIONS = frozenset(
         "web_search_options",
     }
 )
+_SCHEMA_FIELD = "input.output.response_schema_json"
 _NO_PARAMETERS = {"type": "object", "properties": {}}
 
 
@@ -50,15 +54,16 @@ class RequestWriter:
     """Writes the request bodies of one provider."""
 
     def __init__(self, provider: str, base_url: str, options: OpenAIChatOptions) -> None:
-        host = (urlsplit(base_url).hostname or "").lower()
-        self._is_openai = host == _OPENAI_HOST or host.endswith(_AZURE_DOMAINS)
-        default = "max_completion_tokens" if self._is_openai else "max_tokens"
+        self._is_openai = is_openai(base_url)
         self._provider = provider
-        self._max_tokens_field = options.max_tokens_field or default
+        self._max_tokens_field = options.max_tokens_field
         self._include_usage = options.include_usage
         self._system_role = options.system_role
+        self._reasoning_field = options.reasoning_history
 
-    def write(self, request: GenerationRequest, model: str, *, stream: bool) -> bytes:
+    def write(
+        self, request: GenerationRequest, model: str, capabilities: Capabilities, *, stream: bool
+    ) -> bytes:
         """The JSON body.
 
         Raises:
@@ -66,28 +71,30 @@ class RequestWriter:
         """
         body: Json = {
             "model": model,
-            "messages": MessageWriter(self._system_role).write(request.messages),
+            "messages": self._messages(request),
         }
         if stream:
             body["stream"] = True
             if self._include_usage:
                 body["stream_options"] = {"include_usage": True}
         body.update(self._sampling(request.sampling))
-        body.update(self._output(request.output))
-        if request.tools:
-            body["tools"] = [_tool(tool, number) for number, tool in enumerate(request.tools)]
-        body.update(_tool_choice(request.tool_choice))
+        body.update(self._output(request.output, capabilities))
+        body.update(_tool_fields(request, capabilities))
         if request.end_user_id:
             body["user"] = request.end_user_id
         body.update(self._provider_options(request))
         return msgspec.json.encode(body)
+
+    def _messages(self, request: GenerationRequest) -> list[Json]:
+        writer = MessageWriter(self._provider, self._system_role, self._reasoning_field)
+        return writer.write(request.messages)
 
     def _sampling(self, sampling: Sampling) -> Json:
         if sampling.top_k is not None and self._is_openai:
             raise unsupported(
                 "input.sampling.top_k", "top_k", f"{self._provider} has no top_k; leave it unset"
             )
-        return _said(
+        return said(
             {
                 "temperature": sampling.temperature,
                 "top_p": sampling.top_p,
@@ -98,53 +105,32 @@ class RequestWriter:
             }
         )
 
-    def _output(self, output: Output) -> Json:
+    def _output(self, output: Output, capabilities: Capabilities) -> Json:
+        default = "max_completion_tokens" if self._is_openai else "max_tokens"
+        limit = self._max_tokens_field or capabilities.max_tokens_field or default
         effort = output.reasoning_effort
-        return _said(
+        return said(
             {
-                self._max_tokens_field: output.max_output_tokens,
+                limit: output.max_output_tokens,
                 "stop": output.stop_sequences or None,
                 "reasoning_effort": effort.value if effort is not None else None,
-                "response_format": _response_format(output),
+                "response_format": _response_format(output, capabilities),
             }
         )
 
-    def _provider_options(self, request: GenerationRequest) -> dict[str, msgspec.Raw]:
-        """What the caller adds for this provider alone, in the provider's own words."""
-        field = "input.provider_options_json"
-        merged: dict[str, msgspec.Raw] = {}
-        for provider, text in request.provider_options:
-            if provider != self._provider:
-                continue
-            try:
-                options = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-            except (ValueError, RecursionError):
-                raise invalid(field, f"the options of {provider!r} are no JSON object") from None
-            for name in _RESERVED_OPTIONS:
-                if name in options:
-                    raise invalid(
-                        field, f"the options of {provider!r} cannot set {name!r}; leave it out"
-                    )
-            unknown = sorted(options.keys() - _OPENAI_OPTIONS) if self._is_openai else []
-            if unknown:
-                raise invalid(
-                    field, f"{provider!r} has no option {unknown[0]!r}; leave it out or correct it"
-                )
-            merged.update(options)
-        return merged
+    def _provider_options(self, request: GenerationRequest) -> Json:
+        known = _OPENAI_OPTIONS if self._is_openai else None
+        return provider_options(
+            request.provider_options, self._provider, reserved=_RESERVED_OPTIONS, known=known
+        )
 
 
-def _said(fields: Json) -> Json:
-    """The fields that have a value; null would not mean the default everywhere."""
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def _response_format(output: Output) -> Json | None:
+def _response_format(output: Output, capabilities: Capabilities) -> Json | None:
     match output.response_format:
         case ResponseFormat.JSON_OBJECT:
             return {"type": "json_object"}
-        case ResponseFormat.JSON_SCHEMA:
-            schema = _schema(output.response_schema_json, "input.output.response_schema_json")
+        case ResponseFormat.JSON_SCHEMA if capabilities.json_schema is not False:
+            schema = json_schema(output.response_schema_json, _SCHEMA_FIELD)
             # Strict: the contract promises the schema's shape, and a hint would not keep it.
             named = {"name": "response", "schema": schema, "strict": True}
             return {"type": "json_schema", "json_schema": named}
@@ -152,28 +138,50 @@ def _response_format(output: Output) -> Json | None:
             return None
 
 
+def _tool_fields(request: GenerationRequest, capabilities: Capabilities) -> Json:
+    tools = [_tool(tool, number) for number, tool in enumerate(request.tools)]
+    choice = request.tool_choice
+    fields = _tool_choice(choice)
+    is_forced = bool(choice.tool_name) or choice.mode is ToolMode.REQUIRED
+    wants_schema = request.output.response_format is ResponseFormat.JSON_SCHEMA
+    # A forced call of the caller's own tool has no text that a schema could shape.
+    if wants_schema and capabilities.json_schema is False and not is_forced:
+        if capabilities.forced_tool_choice is False or capabilities.tools is False:
+            raise unsupported(
+                "input.output.response_format",
+                "json_schema",
+                "this model cannot be held to a schema; leave it unset or name another model",
+            )
+        tools.append(_response_tool(request.output))
+        may_call = request.tools and choice.mode is not ToolMode.NONE
+        named = {"type": "function", "function": {"name": RESPONSE_TOOL}}
+        fields["tool_choice"] = "required" if may_call else named
+    return {"tools": tools, **fields} if tools else fields
+
+
+def _response_tool(output: Output) -> Json:
+    function = {
+        "name": RESPONSE_TOOL,
+        "description": RESPONSE_TOOL_DESCRIPTION,
+        "parameters": json_schema(output.response_schema_json, _SCHEMA_FIELD),
+    }
+    return {"type": "function", "function": function}
+
+
 def _tool(tool: Tool, number: int) -> Json:
+    if tool.name == RESPONSE_TOOL:
+        raise invalid(
+            f"input.tools[{number}].name", f"{RESPONSE_TOOL!r} is the gateway's own; choose another"
+        )
     field = f"input.tools[{number}].parameters_schema_json"
     text = tool.parameters_schema_json
     function: Json = {
         "name": tool.name,
-        "parameters": _schema(text, field) if text else _NO_PARAMETERS,
+        "parameters": json_schema(text, field) if text else _NO_PARAMETERS,
     }
     if tool.description:
         function["description"] = tool.description
     return {"type": "function", "function": function}
-
-
-def _schema(text: str, field: str) -> msgspec.Raw:
-    """JSON Schema text as it stands: decoding and encoding it again could change it."""
-    data = text.encode()
-    try:
-        schema: Any = msgspec.json.decode(data)
-    except (ValueError, RecursionError):
-        schema = None
-    if not isinstance(schema, dict):
-        raise invalid(field, "write a JSON Schema, which is a JSON object")
-    return msgspec.Raw(data)
 
 
 def _tool_choice(choice: ToolChoice) -> Json:
@@ -182,4 +190,4 @@ def _tool_choice(choice: ToolChoice) -> Json:
         fields["tool_choice"] = {"type": "function", "function": {"name": choice.tool_name}}
     elif choice.mode is not None:
         fields["tool_choice"] = choice.mode.value
-    return _said(fields)
+    return said(fields)

@@ -14,9 +14,9 @@ from llmgateway_server.providers.eventstream import (
     ServerEvent,
 )
 from llmgateway_server.providers.openai_chat.assembly import Assembly
-from llmgateway_server.providers.openai_chat.failure import failure_in_answer
 from llmgateway_server.providers.openai_chat.usage import reported_usage
 from llmgateway_server.providers.openai_chat.wire import BODY, CHUNK, Chunk
+from llmgateway_server.providers.openai_errors import failure_in_answer
 
 _DONE: Final = b"[DONE]"
 _BOM: Final = b"\xef\xbb\xbf"
@@ -31,6 +31,7 @@ class ChatStream:
     """
 
     def __init__(self) -> None:
+        self.request_id = ""
         self.failure: Failure | None = None
         self._events = EventStreamDecoder()
         self._answer = Assembly()
@@ -186,6 +187,7 @@ def _only_text(chunk: Chunk) -> str:
         or delta.tool_calls is not None
         or delta.reasoning_content
         or delta.reasoning
+        or delta.reasoning_details
         or delta.refusal
         or type(delta.content) is not str
     ):

@@ -5,20 +5,23 @@ from __future__ import annotations
 import msgspec
 
 from llmgateway_server.domain.errors import Reason
-from llmgateway_server.domain.events import ProviderEvent, ToolCallDelta
+from llmgateway_server.domain.events import ProviderEvent, TextDelta, ToolCallDelta
 from llmgateway_server.providers.dialect import Failure, WireError
 from llmgateway_server.providers.openai_chat.wire import ToolCall
-from llmgateway_server.providers.parts import PartIndex
+from llmgateway_server.providers.part_index import PartIndex
+from llmgateway_server.providers.request_writing import RESPONSE_TOOL
 
 
 class _OpenCall:
     """A call whose end is not known before the answer's."""
 
-    __slots__ = ("arguments", "has_arguments", "id", "part_index")
+    __slots__ = ("arguments", "has_arguments", "id", "is_answer", "part_index")
 
     def __init__(self) -> None:
         self.part_index: int | None = None
         self.id = ""
+        # It is no call of the caller's tools but the answer itself.
+        self.is_answer = False
         # Held back until the name is there, which goes out first.
         self.arguments = ""
         self.has_arguments = False
@@ -34,8 +37,13 @@ class ToolCalls:
 
     @property
     def any(self) -> bool:
-        """Whether the model called a tool."""
-        return bool(self._calls)
+        """Whether the model called a tool of the caller's."""
+        return any(not call.is_answer for call in self._calls)
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether the model gave its answer as a call; see RESPONSE_TOOL."""
+        return any(call.is_answer for call in self._calls)
 
     def add(self, piece: ToolCall, out: list[ProviderEvent]) -> None:
         """Takes one entry of `tool_calls` and appends the delta it makes."""
@@ -50,12 +58,19 @@ class ToolCalls:
         if arguments:
             call.has_arguments = True
         if call.part_index is not None:
-            if arguments:
+            if arguments and call.is_answer:
+                out.append(TextDelta(call.part_index, arguments))
+            elif arguments:
                 out.append(ToolCallDelta(call.part_index, arguments_json=arguments))
             return
         call.id = call.id or piece.id or ""
         call.arguments += arguments or ""
-        if name:
+        if name == RESPONSE_TOOL:
+            call.is_answer = True
+            call.part_index = self._parts.open()
+            if call.arguments:
+                out.append(TextDelta(call.part_index, call.arguments))
+        elif name:
             call.part_index = self._parts.open()
             # Some servers give no id; a caller needs one to answer the call.
             call.id = call.id or f"call_{len(self._calls) - 1}"
@@ -72,7 +87,7 @@ class ToolCalls:
                 raise WireError(
                     Failure(Reason.PROVIDER_PROTOCOL_ERROR, "it sent a tool call without a name")
                 )
-            if not call.has_arguments:
+            if not call.has_arguments and not call.is_answer:
                 # No arguments are an empty object: what a caller gets is always JSON.
                 out.append(ToolCallDelta(call.part_index, arguments_json="{}"))
 

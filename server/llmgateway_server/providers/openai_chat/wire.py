@@ -34,12 +34,14 @@ class Message(Struct, gc=False):
 
     `content` is a list of blocks at Mistral's reasoning models. Reasoning goes by two names:
     `reasoning_content` (DeepSeek, llama.cpp, Z.ai) and `reasoning` (OpenRouter, Groq, Ollama).
+    `reasoning_details` are OpenRouter's, with what has to be given back.
     """
 
     content: str | list[Any] | None = None
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
+    reasoning_details: list[Any] | None = None
     tool_calls: list[ToolCall] | None = None
 
 

@@ -32,12 +32,14 @@ class MethodBudget(Struct, frozen=True):
 class Call:
     """One call in flight.
 
-    `deadline` is loop time. `route` is set by the handler as soon as it knows it.
+    `deadline` is loop time. `route`, and `dropped`, the request's fields that the model could not
+    take, are set by the handler as soon as it knows them.
     """
 
     def __init__(self, context: Context, budget: MethodBudget) -> None:
         self.request_id = _request_id(context.invocation_metadata() or ())
         self.route: Route | None = None
+        self.dropped: tuple[str, ...] = ()
         self._loop = asyncio.get_running_loop()
         self.deadline = self._loop.time() + _seconds(context.time_remaining(), budget)
         self._task = asyncio.current_task()
@@ -60,6 +62,8 @@ class Call:
         trailers: Metadata = (("x-request-id", self.request_id),)
         if self.route is None:
             return trailers
+        if self.dropped:
+            trailers = (*trailers, ("x-llmgateway-dropped", ",".join(self.dropped)))
         return (
             *trailers,
             ("x-llmgateway-provider", self.route.provider),

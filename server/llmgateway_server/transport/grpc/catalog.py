@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from llmgateway.v1 import catalog_service_pb2 as pb
 from llmgateway_server.domain.catalog import ModelEntry, RouteEntry
 from llmgateway_server.domain.errors import GatewayError, Reason, Violation
+from llmgateway_server.domain.prices import Prices
 from llmgateway_server.gateway.routes import RouteTable
 from llmgateway_server.transport.grpc.boundary import Boundary, Method
 from llmgateway_server.transport.grpc.call import Call, MethodBudget
@@ -91,23 +92,57 @@ def _model(entry: ModelEntry) -> pb.Model:
         name=entry.target.name,
         display_name=entry.display_name,
         provider=entry.target.provider,
-        context_window_token_count=entry.context_window_token_count,
-        max_output_token_count=entry.max_output_token_count,
-        supports_streaming=entry.streaming,
+        **_capabilities([entry]),
+        **_prices(entry.prices),
     )
 
 
 def _route(entry: RouteEntry, table: RouteTable) -> pb.Model:
-    known = [m for t in entry.targets if (m := table.models.get(t.name)) is not None]
-    windows = [m.context_window_token_count for m in known if m.context_window_token_count]
-    outputs = [m.max_output_token_count for m in known if m.max_output_token_count]
+    known = [model for t in entry.targets if (model := table.models.get(t.name)) is not None]
     return pb.Model(
         name=entry.name,
         targets=[target.name for target in entry.targets],
-        context_window_token_count=max(windows, default=None),
-        max_output_token_count=max(outputs, default=None),
-        supports_streaming=any(m.streaming for m in known) if known else None,
+        **_capabilities(known),
     )
+
+
+def _capabilities(models: Sequence[ModelEntry]) -> dict[str, Any]:
+    """What one of the models can do at least; unset where nothing is known."""
+    facts = [model.capabilities for model in models]
+    streaming = [model.capabilities.streaming for model in models]
+    return {
+        "context_window_token_count": _largest(fact.context_window for fact in facts),
+        "max_output_token_count": _largest(fact.max_output for fact in facts),
+        "supports_streaming": _any(streaming),
+        "supports_tools": _any(fact.tools for fact in facts),
+        "supports_images": _any(fact.images for fact in facts),
+        "supports_json_schema": _any(fact.json_schema for fact in facts),
+        "supports_reasoning": _any(fact.reasoning for fact in facts),
+    }
+
+
+def _prices(prices: Prices | None) -> dict[str, Any]:
+    """Those of a call that is in no tier; unset where they are not known."""
+    if prices is None:
+        return {}
+    unit = "price_nano_usd_per_million_tokens"
+    return {
+        f"input_{unit}": prices.input,
+        f"output_{unit}": prices.output,
+        f"cached_input_{unit}": prices.cached_input,
+    }
+
+
+def _largest(counts: Iterable[int | None]) -> int | None:
+    return max((count for count in counts if count is not None), default=None)
+
+
+def _any(answers: Iterable[bool | None]) -> bool | None:
+    """Whether one says yes; no only where all say no."""
+    said = list(answers)
+    if True in said:
+        return True
+    return False if said and None not in said else None
 
 
 def _named(rows: Sequence[Row], name: str, kind: str) -> Row:

@@ -1,4 +1,4 @@
-"""GenerationService: a stream, and its fold."""
+"""GenerationService: a stream, its fold, and the size of its request."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ class GenerationHandlers:
             "GenerateStream": boundary.server_stream(
                 pb.GenerateStreamRequest, _STREAM, self.generate_stream
             ),
+            "CountTokens": boundary.unary(pb.CountTokensRequest, _UNARY, self.count_tokens),
         }
 
     async def generate(self, request: pb.GenerateRequest, call: Call) -> pb.GenerateResponse:
@@ -48,7 +49,7 @@ class GenerationHandlers:
             error.partial_output_sent = False
             raise
         finally:
-            call.route = generation.route
+            call.route, call.dropped = generation.route, generation.dropped
             generation.close()
         return answer_to(fold.answer())
 
@@ -66,6 +67,21 @@ class GenerationHandlers:
                 finished = isinstance(events[-1], Finish)
                 await writer.send(events, last=finished)
         finally:
-            call.route = generation.route
+            call.route, call.dropped = generation.route, generation.dropped
             generation.close()
             writer.close()
+
+    async def count_tokens(
+        self, request: pb.CountTokensRequest, call: Call
+    ) -> pb.CountTokensResponse:
+        """How many tokens the request's input has."""
+        counting = self._gateway.count_tokens(request_from(request.input), call.deadline)
+        try:
+            count = await counting.count()
+        finally:
+            call.route = counting.route
+        return pb.CountTokensResponse(
+            input_token_count=count.tokens,
+            is_estimated=count.is_estimated,
+            model=counting.model,
+        )

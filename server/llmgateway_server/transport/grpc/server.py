@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from llmgateway_server.domain.errors import GatewayError, Reason
 from llmgateway_server.gateway.gateway import Gateway
-from llmgateway_server.transport.grpc import catalog, generation
+from llmgateway_server.transport.grpc import catalog, embedding, generation
 from llmgateway_server.transport.grpc.boundary import MAX_REQUEST_BYTES, Boundary
 from llmgateway_server.transport.grpc.call import LiveCalls
 
@@ -74,6 +74,7 @@ class GatewayServer:
         boundary = Boundary(self.calls)
         services = {
             generation.SERVICE: generation.GenerationHandlers(gateway).methods(boundary),
+            embedding.SERVICE: embedding.EmbeddingHandlers(gateway).methods(boundary),
             catalog.SERVICE: catalog.CatalogHandlers(gateway.table).methods(boundary),
         }
         for name, methods in services.items():

@@ -9,7 +9,6 @@ from typing import Literal
 from msgspec import Struct
 
 from llmgateway.v1 import generation_service_pb2 as pb
-from llmgateway_server.domain.errors import GatewayError, Reason
 from llmgateway_server.domain.request import (
     GenerationRequest,
     Output,
@@ -22,6 +21,13 @@ from llmgateway_server.domain.request import (
     ToolMode,
 )
 from llmgateway_server.transport.grpc.mapping.content import message_from
+from llmgateway_server.transport.grpc.mapping.options import (
+    labels_from,
+    model_from,
+    provider_options_from,
+    refuse_cached_only,
+    routing_from,
+)
 from llmgateway_server.transport.grpc.mapping.violations import Violations
 
 EFFORTS = {
@@ -49,13 +55,9 @@ TOOL_MODES = {
 
 # An enum's own `values()` is a new list each time.
 _RECOVERY_MODES = frozenset(pb.RecoveryMode.values())
-_CACHE_MODES = frozenset(pb.CacheMode.values())
-_PRIORITIES = frozenset(pb.Priority.values())
 
 _MOST_MESSAGES = 2048
 _MOST_STOPS = 16
-_MOST_LABELS = 16
-_LONGEST_TIMER = 1800.0
 _SamplingField = Literal["temperature", "top_p", "frequency_penalty", "presence_penalty", "top_k"]
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -77,12 +79,7 @@ def request_from(proto: pb.GenerationInput) -> GenerationRequest:
     found = Violations()
     request = _request_from(proto, found)
     found.raise_if_any()
-    if proto.routing.cache_mode == pb.CACHE_MODE_ONLY:
-        raise GatewayError(
-            Reason.CAPABILITY_UNSUPPORTED,
-            "cache_mode ONLY asks for a cached answer, and this gateway has no response cache",
-            metadata=(("capability", "cache"),),
-        )
+    refuse_cached_only(proto.routing)
     return request
 
 
@@ -108,8 +105,6 @@ def stream_options_from(proto: pb.StreamOptions) -> StreamOptions:
 
 
 def _request_from(proto: pb.GenerationInput, found: Violations) -> GenerationRequest:
-    if len(proto.model) > 256:
-        found.add("input.model", "must have at most 256 characters")
     if not 1 <= len(proto.messages) <= _MOST_MESSAGES:
         found.add("input.messages", f"must have 1 to {_MOST_MESSAGES} messages")
     messages = [
@@ -118,14 +113,8 @@ def _request_from(proto: pb.GenerationInput, found: Violations) -> GenerationReq
         if (message := message_from(each, f"input.messages[{index}]", found)) is not None
     ]
     tools = _tools_from(proto, found)
-    options = proto.provider_options_json
-    members = found.json_object("input.provider_options_json", options) if options else None
-    for name, value in (members or {}).items():
-        found.json_object(f"input.provider_options_json.{name}", bytes(value).decode())
-    if len(proto.labels) > _MOST_LABELS:
-        found.add("input.labels", f"must have at most {_MOST_LABELS} entries")
     return GenerationRequest(
-        model=proto.model,
+        model=model_from(proto.model, "input.model", found),
         messages=tuple(messages),
         sampling=_sampling_from(proto.sampling, found)
         if proto.HasField("sampling")
@@ -137,10 +126,16 @@ def _request_from(proto: pb.GenerationInput, found: Violations) -> GenerationReq
             if proto.HasField("tool_choice")
             else ToolChoice()
         ),
-        routing=_routing_from(proto.routing, found) if proto.HasField("routing") else Routing(),
-        labels=tuple(sorted(proto.labels.items())),
+        routing=(
+            routing_from(proto.routing, "input.routing", found)
+            if proto.HasField("routing")
+            else Routing()
+        ),
+        labels=labels_from(proto.labels, "input.labels", found),
         end_user_id=proto.end_user_id,
-        provider_options=tuple((name, bytes(value)) for name, value in (members or {}).items()),
+        provider_options=provider_options_from(
+            proto.provider_options_json, "input.provider_options_json", found
+        ),
     )
 
 
@@ -218,21 +213,3 @@ def _tool_choice_from(
         tool_name=proto.tool_name,
         parallel_tool_calls=proto.parallel_tool_calls if parallel else None,
     )
-
-
-def _routing_from(proto: pb.RoutingOptions, found: Violations) -> Routing:
-    def seconds(
-        name: Literal["first_content_timeout", "idle_content_timeout"],
-    ) -> float | None:
-        if not proto.HasField(name):
-            return None
-        path = f"input.routing.{name}"
-        return found.seconds(path, getattr(proto, name), 0.001, _LONGEST_TIMER)
-
-    if proto.HasField("max_attempts") and proto.max_attempts < 1:
-        found.add("input.routing.max_attempts", "must be 1 or more")
-    if proto.cache_mode not in _CACHE_MODES:
-        found.add("input.routing.cache_mode", "is none that this server knows")
-    if proto.priority not in _PRIORITIES:
-        found.add("input.routing.priority", "is none that this server knows")
-    return Routing(seconds("first_content_timeout"), seconds("idle_content_timeout"))

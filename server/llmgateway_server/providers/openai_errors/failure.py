@@ -12,7 +12,7 @@ from typing import Final
 from llmgateway_server.domain.errors import Reason
 from llmgateway_server.providers.dialect import Failure
 from llmgateway_server.providers.errors import reason_of_status
-from llmgateway_server.providers.openai_chat.error_body import ErrorBody, read_error
+from llmgateway_server.providers.openai_errors.body import ErrorBody, read_error
 
 # Names are compared in lower case, without - and _ and blanks.
 # These say more than the status beside them, whatever it is: xAI refuses a key with 400, OpenAI
@@ -23,6 +23,9 @@ _DECISIVE: Final = {
     "contentfilter": Reason.CONTENT_BLOCKED,
     "contentpolicyviolation": Reason.CONTENT_BLOCKED,
     "responsibleaipolicyviolation": Reason.CONTENT_BLOCKED,
+    "imagecontentpolicyviolation": Reason.CONTENT_BLOCKED,
+    "biopolicy": Reason.CONTENT_BLOCKED,
+    "misalignmentpolicyviolation": Reason.CONTENT_BLOCKED,
     "insufficientquota": Reason.PROVIDER_QUOTA_EXHAUSTED,
     "billinghardlimitreached": Reason.PROVIDER_QUOTA_EXHAUSTED,
     "billingnotactive": Reason.PROVIDER_QUOTA_EXHAUSTED,
@@ -45,6 +48,27 @@ _IN_PLACE_OF_STATUS: Final = {
     "gatewaytimeout": 504,
     "invalidrequesterror": 400,
     "badrequesterror": 400,
+    # What Responses find out only when they have begun to answer.
+    **dict.fromkeys(
+        (
+            "invalidprompt",
+            "dataresidencymismatch",
+            "invalidimage",
+            "invalidimageformat",
+            "invalidbase64image",
+            "invalidimageurl",
+            "invalidimagemode",
+            "imagetoolarge",
+            "imagetoosmall",
+            "imageparseerror",
+            "imagefiletoolarge",
+            "imagefilenotfound",
+            "unsupportedimagemediatype",
+            "emptyimagefile",
+            "failedtodownloadimage",
+        ),
+        400,
+    ),
 }
 _OVERLOADED: Final = frozenset({"overloaded", "overloadederror", "engineoverloaded", "slowdown"})
 

@@ -84,7 +84,9 @@ def _names(fields: dict[str, Any]) -> Iterator[str]:
     if isinstance(inner, dict):
         values.append(inner.get("code"))
     for value in values:
-        if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
+        is_name = isinstance(value, str | int) and not isinstance(value, bool)
+        # An event of a stream has the type "error", which names nothing.
+        if is_name and value not in {"", "error"}:
             yield str(value)[:256]
 
 

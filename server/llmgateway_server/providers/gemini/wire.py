@@ -1,0 +1,101 @@
+"""What the server sends: only the fields that are read.
+
+Source: https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from msgspec import Raw, Struct
+from msgspec.json import Decoder
+
+Number = int | float | None
+
+
+class FunctionCall(Struct, gc=False):
+    """A call, always whole; most models give it no id."""
+
+    id: str | None = None
+    name: str | None = None
+    args: Raw = Raw()
+
+
+class Part(Struct, rename="camel", gc=False):
+    """A piece of content; a signature belongs to the part that it came on."""
+
+    text: str | None = None
+    thought: bool | None = None
+    thought_signature: str | None = None
+    function_call: FunctionCall | None = None
+
+
+class Content(Struct, gc=False):
+    """What a candidate says in one chunk."""
+
+    parts: list[Part] | None = None
+
+
+class Candidate(Struct, rename="camel", gc=False):
+    """One of the answers; only the first is asked for."""
+
+    index: int | None = None
+    content: Content | None = None
+    finish_reason: str | None = None
+
+
+class PromptFeedback(Struct, rename="camel", gc=False):
+    """Why the prompt was not answered at all."""
+
+    block_reason: str | None = None
+
+
+class TokenUsage(Struct, rename="camel", gc=False):
+    """Token counts; a count of zero is left out."""
+
+    prompt_token_count: Number = None
+    cached_content_token_count: Number = None
+    tool_use_prompt_token_count: Number = None
+    candidates_token_count: Number = None
+    thoughts_token_count: Number = None
+
+
+class Chunk(Struct, rename="camel", gc=False):
+    """An event of a stream, or a whole answer: both are a GenerateContentResponse.
+
+    Every event has a usage and only the last one counts, so it is not read before it is wanted.
+    """
+
+    candidates: list[Candidate] | None = None
+    usage_metadata: Raw = Raw()
+    prompt_feedback: PromptFeedback | None = None
+    response_id: str | None = None
+    error: Any = None
+
+
+class TokenTotal(Struct, rename="camel", gc=False):
+    """The answer to countTokens."""
+
+    total_tokens: int | None = None
+    error: Any = None
+
+
+class Vector(Struct, gc=False):
+    """One text's embedding."""
+
+    values: list[float] | None = None
+
+
+class Vectors(Struct, rename="camel", gc=False):
+    """The answer to batchEmbedContents."""
+
+    embeddings: list[Vector] | None = None
+    usage_metadata: Raw = Raw()
+    error: Any = None
+
+
+CHUNK: Final = Decoder(Chunk)
+CHUNKS: Final = Decoder(list[Chunk])
+TOKEN_USAGE: Final = Decoder(TokenUsage)
+TOKEN_TOTAL: Final = Decoder(TokenTotal)
+VECTORS: Final = Decoder(Vectors)

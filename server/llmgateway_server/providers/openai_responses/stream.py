@@ -1,0 +1,173 @@
+"""Decodes answers: streams of events, and whole bodies."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from llmgateway_server.domain.answer import Usage
+from llmgateway_server.domain.errors import Reason
+from llmgateway_server.domain.events import ProviderEvent
+from llmgateway_server.providers.dialect import Failure, WireError
+from llmgateway_server.providers.eventstream import (
+    EventStreamDecoder,
+    EventStreamError,
+    ServerEvent,
+)
+from llmgateway_server.providers.openai_errors import failure_in_answer
+from llmgateway_server.providers.openai_responses.content import text_or_empty
+from llmgateway_server.providers.openai_responses.output import Output
+from llmgateway_server.providers.openai_responses.wire import (
+    EVENT,
+    ITEM,
+    RESPONSE,
+    Event,
+)
+
+_DONE: Final = b"[DONE]"
+_BOM: Final = b"\xef\xbb\xbf"
+_TEXT: Final = "response.output_text.delta"
+_TYPES: Final = "response."
+# The status of an answer that ends with the event, unless it tells another one itself.
+_LAST: Final = {
+    "response.completed": "completed",
+    "response.incomplete": "incomplete",
+    "response.failed": "failed",
+    "response.cancelled": "cancelled",
+}
+_STATUSES: Final = frozenset(_LAST.values())
+
+
+class ResponseStream:
+    """The decoder of one streamed answer.
+
+    An event is told by the `type` inside it: OpenRouter names no events. The answer ends with one
+    of four events, and an end without any of them is a failure; OpenRouter's [DONE] is none.
+    """
+
+    def __init__(self) -> None:
+        self.request_id = ""
+        self.failure: Failure | None = None
+        self._events = EventStreamDecoder()
+        self._output = Output()
+        self._began = False
+        self._is_done = False
+
+    @property
+    def usage(self) -> Usage | None:
+        """The usage reported so far; it comes with the last event only."""
+        return self._output.usage
+
+    def feed(self, data: bytes) -> list[ProviderEvent]:
+        """Takes the next bytes; see `Decoder`."""
+        out: list[ProviderEvent] = []
+        if self._is_done or self.failure is not None:
+            return out
+        try:
+            for event in self._events.feed(data):
+                if self._take(event, out):
+                    break
+        except (EventStreamError, WireError) as error:
+            self._fail(error)
+        self._output.flush(out)
+        return out
+
+    def end(self) -> list[ProviderEvent]:
+        """Takes the end of the bytes; see `Decoder`."""
+        out: list[ProviderEvent] = []
+        if self._is_done or self.failure is not None:
+            return out
+        try:
+            self._take_rest(out)
+        except (EventStreamError, WireError) as error:
+            self._fail(error)
+        self._output.flush(out)
+        return out
+
+    def _take(self, event: ServerEvent, out: list[ProviderEvent]) -> bool:
+        """Takes an event; returns whether it ended the answer."""
+        data = event.data
+        if event.event == "error":
+            raise WireError(failure_in_answer(data))
+        try:
+            fields = EVENT.decode(data)
+            if fields.type == _TEXT:
+                self._output.add_text(fields, out)
+            else:
+                self._output.flush(out)
+                self._take_other(fields, data, out)
+        except (ValueError, RecursionError):
+            # Looked at only here, since it is one event of them all.
+            text = data.strip()
+            if text and text != _DONE:
+                raise WireError(_malformed("it sent an event that cannot be read")) from None
+        return self._is_done
+
+    def _take_other(self, event: Event, data: bytes, out: list[ProviderEvent]) -> None:
+        if event.type == "error" or event.error:
+            raise WireError(failure_in_answer(data))
+        self._began = self._began or text_or_empty(event.type).startswith(_TYPES)
+        match event.type:
+            case "response.function_call_arguments.delta":
+                self._output.add_arguments(event, out)
+            case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
+                self._output.add_reasoning(event, out)
+            case "response.refusal.delta":
+                self._output.add_refusal(event, out)
+            case "response.output_item.added":
+                self._output.begin(ITEM.decode(event.item), event.output_index, out)
+            case "response.output_item.done":
+                self._output.complete(ITEM.decode(event.item), event.output_index, out)
+            case str() as last if last in _LAST:
+                response = RESPONSE.decode(event.response)
+                told = response.status
+                status = told if told in _STATUSES else _LAST[last]
+                self._output.close(response, status, out)
+                self._is_done = True
+            case _:
+                # The rest repeats, or tells of what no caller has asked for.
+                return
+
+    def _take_rest(self, out: list[ProviderEvent]) -> None:
+        """Takes the event that the end left open, which may be the last one.
+
+        Where it was cut, what is not readable says no more than the end itself does.
+        """
+        try:
+            if any(self._take(event, out) for event in self._events.end()):
+                return
+        except WireError as error:
+            if error.failure.reason is not Reason.PROVIDER_PROTOCOL_ERROR:
+                raise
+        if self._began or self._output.began:
+            raise WireError(
+                Failure(Reason.PROVIDER_ERROR, "its stream ended in the middle of the answer")
+            )
+        raise WireError(_malformed("its stream holds no answer"))
+
+    def _fail(self, error: EventStreamError | WireError) -> None:
+        if isinstance(error, WireError):
+            self.failure = error.failure
+        else:
+            self.failure = _malformed(f"one {error.cap} of it is longer than allowed")
+
+
+def decode_body(body: bytes) -> list[ProviderEvent]:
+    """The events of a whole answer.
+
+    Raises:
+        WireError: it is an error, or no answer.
+    """
+    out: list[ProviderEvent] = []
+    try:
+        response = RESPONSE.decode(body.removeprefix(_BOM))
+        is_answer = response.output is not None or response.status is not None
+        Output().close(response, response.status or "", out)
+    except (ValueError, RecursionError):
+        is_answer = False
+    if not is_answer:
+        raise WireError(_malformed("its answer is no response"))
+    return out
+
+
+def _malformed(message: str) -> Failure:
+    return Failure(Reason.PROVIDER_PROTOCOL_ERROR, message)

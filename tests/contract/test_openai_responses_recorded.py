@@ -1,0 +1,285 @@
+"""The openai_responses dialect against recorded answers and what OpenAI's own SDK makes of them."""
+
+import json
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmgateway_server.domain.answer import Finish, FinishReason, Route, Usage
+from llmgateway_server.domain.capabilities import Capabilities
+from llmgateway_server.domain.coalesce import merge
+from llmgateway_server.domain.content import (
+    Message,
+    Part,
+    Role,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+from llmgateway_server.domain.errors import GatewayError, Reason
+from llmgateway_server.domain.events import ProviderEvent, StreamEvent, StreamStart
+from llmgateway_server.domain.fold import Fold
+from llmgateway_server.domain.request import GenerationRequest
+from llmgateway_server.domain.timers import Timers
+from llmgateway_server.ports.provider import Provider, ProviderSettings
+from llmgateway_server.providers.dialect import Failure
+from llmgateway_server.providers.openai_errors import failure_of_response
+from llmgateway_server.providers.openai_responses import (
+    DIALECT,
+    OpenAIResponses,
+    OpenAIResponsesOptions,
+)
+from llmgateway_server.providers.openai_responses.stream import ResponseStream
+from support.upstream import Conn, Upstream
+
+RECORDED = Path(__file__).parent / "recorded"
+PROVIDER = "recorded"
+
+# What fails: the reason, and the provider's code.
+FAILURES = {
+    "openai_responses/responses-error-400": (Reason.MODEL_NOT_FOUND, "model_not_found"),
+    "openai_responses/responses-error-401": (
+        Reason.PROVIDER_CREDENTIALS_REJECTED,
+        "invalid_api_key",
+    ),
+    # An error inside a stream that began with 200.
+    "openai_responses/responses-stream-rate-limited": (
+        Reason.PROVIDER_RATE_LIMITED,
+        "rate_limit_exceeded",
+    ),
+}
+
+
+class Case(NamedTuple):
+    """A recorded answer."""
+
+    name: str
+    meta: dict[str, Any]
+    sdk: dict[str, Any]
+    body: bytes
+
+    @property
+    def is_stream(self) -> bool:
+        return bool(self.meta["body_file"] == "stream.sse")
+
+
+class Outcome(NamedTuple):
+    """All that an answer came to."""
+
+    events: Sequence[StreamEvent]
+    failure: Failure | None
+    usage: Usage | None
+
+
+def load(directory: Path) -> Case:
+    meta = json.loads((directory / "meta.json").read_text())
+    sdk = json.loads((directory / "sdk_view.json").read_text())
+    body = (directory / meta["body_file"]).read_bytes()
+    return Case(str(directory.relative_to(RECORDED)), meta, sdk, body)
+
+
+FOLDERS = sorted((RECORDED / "openai_responses").iterdir())
+CASES = {case.name: case for case in map(load, FOLDERS)}
+STREAMS = [case for case in CASES.values() if case.is_stream]
+ANSWERS = [case for case in CASES.values() if case.name not in FAILURES]
+
+
+def names(cases: Iterable[Case]) -> list[str]:
+    return [case.name for case in cases]
+
+
+def decoded(pieces: Iterable[bytes]) -> Outcome:
+    decoder = ResponseStream()
+    events: list[ProviderEvent] = []
+    for piece in pieces:
+        events += decoder.feed(piece)
+    events += decoder.end()
+    return Outcome(merge(events), decoder.failure, decoder.usage)
+
+
+def outcome(case: Case) -> Outcome:
+    if case.is_stream:
+        return decoded([case.body])
+    return Outcome([], failure_of_response(case.meta["status"], case.body), None)
+
+
+def parts_of(events: Sequence[StreamEvent]) -> tuple[Part, ...]:
+    fold = Fold()
+    fold.add(StreamStart("", "", Route(PROVIDER, "")))
+    for event in events:
+        fold.add(event)
+    if not fold.finished:
+        fold.add(Finish(FinishReason.OTHER))
+    return fold.answer().parts
+
+
+def expected_finish(sdk: dict[str, Any]) -> FinishReason:
+    """The SDK has a status; a call makes it a call, and the limit an answer of its length."""
+    if sdk["status"] == "incomplete":
+        return FinishReason.LENGTH
+    return FinishReason.TOOL_CALLS if sdk["function_calls"] else FinishReason.STOP
+
+
+def cuts_of(body: bytes, cuts: Iterable[int]) -> list[bytes]:
+    return [body[start:end] for start, end in pairwise([0, *sorted(cuts), len(body)])]
+
+
+def provider_at(base_url: str) -> Provider:
+    return DIALECT.create(
+        ProviderSettings(PROVIDER, base_url, lambda: "test-key", OpenAIResponsesOptions())
+    )
+
+
+async def respond(conn: Conn, case: Case) -> None:
+    """Replay a case; the headers of its framing and encoding no longer fit."""
+    kept = ("content-type", "retry-after", "x-request-id")
+    headers = {k: v for k, v in case.meta["response_headers"].items() if k in kept}
+    if case.is_stream:
+        headers.setdefault("content-type", "text/event-stream")
+    await conn.respond(case.meta["status"], case.body, headers)
+
+
+QUESTION = GenerationRequest("", (Message(Role.USER, (TextPart("Hello"),)),))
+
+
+def test_every_recording_is_here() -> None:
+    assert len(CASES) == 8
+    assert set(FAILURES) <= set(CASES)
+
+
+@pytest.mark.parametrize("name", names(ANSWERS))
+def test_an_answer_says_what_the_sdk_reads(name: str) -> None:
+    case = CASES[name]
+    events, failure, _ = outcome(case)
+    assert failure is None
+    parts = parts_of(events)
+    texts = [part.text for part in parts if isinstance(part, TextPart)]
+    calls = [
+        {"call_id": part.tool_call_id, "name": part.name, "arguments": part.arguments_json}
+        for part in parts
+        if isinstance(part, ToolCallPart)
+    ]
+    assert "".join(texts) == case.sdk["output_text"]
+    assert calls == case.sdk["function_calls"]
+
+
+@pytest.mark.parametrize("name", names(ANSWERS))
+def test_an_answer_finishes_last_with_its_usage_before(name: str) -> None:
+    case = CASES[name]
+    *before, usage, finish = outcome(case).events
+    assert not any(isinstance(event, Finish | Usage) for event in before)
+    assert isinstance(finish, Finish)
+    assert finish.reason is expected_finish(case.sdk)
+    told = case.sdk["usage"]
+    assert usage == Usage(
+        input_token_count=told["input_tokens"],
+        output_token_count=told["output_tokens"],
+        cached_input_token_count=told["input_tokens_details"]["cached_tokens"],
+        reasoning_token_count=told["output_tokens_details"]["reasoning_tokens"],
+    )
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_an_error_has_its_reason_and_code(name: str) -> None:
+    failure = outcome(CASES[name]).failure
+    assert failure is not None
+    assert (failure.reason, failure.code) == FAILURES[name]
+    assert failure.message
+
+
+@pytest.mark.parametrize("name", names(STREAMS))
+def test_byte_by_byte_is_the_same_as_at_once(name: str) -> None:
+    case = CASES[name]
+    pieces = [case.body[at : at + 1] for at in range(len(case.body))]
+    assert decoded(pieces) == decoded([case.body])
+
+
+@given(data=st.data())
+@pytest.mark.parametrize("name", names(STREAMS))
+def test_cuts_anywhere_change_nothing(name: str, data: st.DataObject) -> None:
+    case = CASES[name]
+    cuts = data.draw(st.lists(st.integers(0, len(case.body)), min_size=1, max_size=8))
+    assert decoded(cuts_of(case.body, cuts)) == decoded([case.body])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", names(STREAMS))
+def test_one_cut_at_every_byte_changes_nothing(name: str) -> None:
+    case = CASES[name]
+    whole = decoded([case.body])
+    for at in range(len(case.body)):
+        assert decoded(cuts_of(case.body, [at])) == whole
+
+
+@given(data=st.data())
+@pytest.mark.parametrize("name", names(STREAMS))
+def test_a_stream_cut_short_is_never_a_short_success(name: str, data: st.DataObject) -> None:
+    case = CASES[name]
+    whole = decoded([case.body])
+    end = data.draw(st.integers(0, len(case.body)))
+    events, failure, _ = decoded([case.body[:end]])
+    if failure is None:
+        assert events == whole.events
+    else:
+        assert not any(isinstance(event, Finish) for event in events)
+
+
+def test_a_tool_conversation_goes_back_as_it_came() -> None:
+    case = CASES["openai_responses/responses-stream-function-call"]
+    answer = parts_of(outcome(case).events)
+    (call,) = case.sdk["function_calls"]
+    result = ToolResultPart(call["call_id"], (TextPart("20 degrees"),))
+    request = GenerationRequest(
+        "",
+        (
+            *QUESTION.messages,
+            Message(Role.ASSISTANT, answer),
+            Message(Role.TOOL, (result,)),
+        ),
+    )
+    dialect = OpenAIResponses(PROVIDER, "https://api.openai.com/v1", OpenAIResponsesOptions())
+    written = json.loads(dialect.build(request, "m", Capabilities(), stream=True).body)
+    _, sent_call, sent_result = written["input"]
+    assert sent_call == {"type": "function_call", **call}
+    assert sent_result == {
+        "type": "function_call_output",
+        "call_id": call["call_id"],
+        "output": "20 degrees",
+    }
+
+
+async def received(provider: Provider) -> tuple[list[ProviderEvent], GatewayError | None]:
+    events: list[ProviderEvent] = []
+    try:
+        stream = await provider.open(QUESTION, "m", Timers())
+        while not (events and isinstance(events[-1], Finish)):
+            events += await stream.read()
+    except GatewayError as error:
+        return events, error
+    return events, None
+
+
+async def test_every_recording_survives_real_http() -> None:
+    async def replay(conn: Conn) -> None:
+        await respond(conn, case)
+
+    async with Upstream(replay) as upstream:
+        provider = provider_at(upstream.base_url)
+        try:
+            for case in CASES.values():
+                events, error = await received(provider)
+                expected = outcome(case)
+                assert merge(events) == merge(expected.events), case.name
+                if expected.failure is None:
+                    assert error is None, case.name
+                else:
+                    assert error is not None, case.name
+                    assert error.reason is expected.failure.reason, case.name
+        finally:
+            await provider.shutdown()
+        assert {request.path for request in upstream.requests} == {"/v1/responses"}

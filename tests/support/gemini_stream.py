@@ -1,0 +1,66 @@
+"""Chunks of any shape, and what the gemini dialect makes of them."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from llmgateway_server.domain.answer import Finish, Usage
+from llmgateway_server.domain.events import ProviderEvent
+from llmgateway_server.providers.dialect import Failure
+from llmgateway_server.providers.gemini.stream import GeminiStream
+
+Json = dict[str, Any]
+ANSWER_ID = "NgCzaZz6I6nUz7IPhsKmmQw"
+USAGE = {"promptTokenCount": 9, "candidatesTokenCount": 4, "totalTokenCount": 13}
+
+
+def chunk(*parts: Json, finish: str | None = None, **more: Any) -> Json:
+    candidate: Json = {"content": {"parts": list(parts), "role": "model"}, "index": 0}
+    if finish is not None:
+        candidate["finishReason"] = finish
+    return {"candidates": [candidate], "responseId": ANSWER_ID, **more}
+
+
+def text(value: str, **fields: Any) -> Json:
+    return {"text": value, **fields}
+
+
+def thought(value: str, **fields: Any) -> Json:
+    return {"text": value, "thought": True, **fields}
+
+
+def call(name: str, args: Any = None, call_id: str | None = None, **fields: Any) -> Json:
+    function = {"id": call_id, "name": name, "args": args}
+    said = {key: value for key, value in function.items() if value is not None}
+    return {"functionCall": said, **fields}
+
+
+def sse(*payloads: Json) -> bytes:
+    return b"".join(b"data: " + json.dumps(each).encode() + b"\r\n\r\n" for each in payloads)
+
+
+def fed(*data: bytes) -> tuple[list[ProviderEvent], Failure | None]:
+    decoder = GeminiStream()
+    events = [event for piece in data for event in decoder.feed(piece)]
+    return events + decoder.end(), decoder.failure
+
+
+def answered(*payloads: Json) -> list[ProviderEvent]:
+    """The events of a stream that ends well."""
+    events, failure = fed(sse(*payloads))
+    assert failure is None
+    return events
+
+
+def failed(data: bytes) -> Failure:
+    events, failure = fed(data)
+    assert failure is not None
+    assert not any(isinstance(event, Finish) for event in events)
+    return failure
+
+
+def deltas(events: Sequence[ProviderEvent]) -> list[ProviderEvent]:
+    return [event for event in events if not isinstance(event, Usage | Finish)]
+
+
+STOP = chunk(finish="STOP")
