@@ -1,16 +1,14 @@
 """The anthropic dialect against recorded answers and what Anthropic's own SDK makes of them."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmgateway_server.domain.answer import Finish, FinishReason, Route, Usage
+from llmgateway_server.domain.answer import Finish, FinishReason, Usage
 from llmgateway_server.domain.capabilities import Capabilities
 from llmgateway_server.domain.coalesce import merge
 from llmgateway_server.domain.content import (
@@ -23,8 +21,7 @@ from llmgateway_server.domain.content import (
     ToolResultPart,
 )
 from llmgateway_server.domain.errors import GatewayError, Reason
-from llmgateway_server.domain.events import ProviderEvent, StreamEvent, StreamStart
-from llmgateway_server.domain.fold import Fold
+from llmgateway_server.domain.events import ProviderEvent
 from llmgateway_server.domain.request import GenerationRequest, Tool
 from llmgateway_server.domain.timers import Timers
 from llmgateway_server.ports.provider import Provider, ProviderSettings
@@ -32,11 +29,18 @@ from llmgateway_server.providers.anthropic import DIALECT, Anthropic, AnthropicO
 from llmgateway_server.providers.anthropic.failure import failure_of_response
 from llmgateway_server.providers.anthropic.signature import thinking_block
 from llmgateway_server.providers.anthropic.stream import MessageStream, decode_body
-from llmgateway_server.providers.dialect import Failure, WireError
+from llmgateway_server.providers.dialect import WireError
+from support.recordings import (
+    PROVIDER,
+    Case,
+    Outcome,
+    cuts_of,
+    decoded_by,
+    names,
+    parts_of,
+    recordings,
+)
 from support.upstream import Conn, Upstream
-
-RECORDED = Path(__file__).parent / "recorded"
-PROVIDER = "recorded"
 
 FINISHES = {
     "end_turn": FinishReason.STOP,
@@ -52,50 +56,13 @@ FAILURES = {
 }
 
 
-class Case(NamedTuple):
-    """A recorded answer."""
-
-    name: str
-    meta: dict[str, Any]
-    sdk: dict[str, Any]
-    body: bytes
-
-    @property
-    def is_stream(self) -> bool:
-        return bool(self.meta["body_file"] == "stream.sse")
-
-
-class Outcome(NamedTuple):
-    """All that an answer came to."""
-
-    events: Sequence[StreamEvent]
-    failure: Failure | None
-    usage: Usage | None
-
-
-def load(directory: Path) -> Case:
-    meta = json.loads((directory / "meta.json").read_text())
-    sdk = json.loads((directory / "sdk_view.json").read_text())
-    body = (directory / meta["body_file"]).read_bytes()
-    return Case(str(directory.relative_to(RECORDED)), meta, sdk, body)
-
-
-CASES = {case.name: case for case in map(load, sorted((RECORDED / "anthropic").iterdir()))}
+CASES = recordings("anthropic")
 STREAMS = [case for case in CASES.values() if case.is_stream]
 ANSWERS = [case for case in CASES.values() if case.name not in FAILURES]
 
 
-def names(cases: Iterable[Case]) -> list[str]:
-    return [case.name for case in cases]
-
-
 def decoded(pieces: Iterable[bytes]) -> Outcome:
-    decoder = MessageStream()
-    events: list[ProviderEvent] = []
-    for piece in pieces:
-        events += decoder.feed(piece)
-    events += decoder.end()
-    return Outcome(merge(events), decoder.failure, decoder.usage)
+    return decoded_by(MessageStream(), pieces)
 
 
 def outcome(case: Case) -> Outcome:
@@ -108,16 +75,6 @@ def outcome(case: Case) -> Outcome:
     except WireError as error:
         return Outcome([], error.failure, None)
     return Outcome(events, None, None)
-
-
-def parts_of(events: Sequence[StreamEvent]) -> tuple[Part, ...]:
-    fold = Fold()
-    fold.add(StreamStart("", "", Route(PROVIDER, "")))
-    for event in events:
-        fold.add(event)
-    if not fold.finished:
-        fold.add(Finish(FinishReason.OTHER))
-    return fold.answer().parts
 
 
 def as_block(part: Part) -> dict[str, Any]:
@@ -155,10 +112,6 @@ def expected_usage(usage: Mapping[str, Any]) -> Usage:
         cached_input_token_count=read,
         cache_write_input_token_count=written,
     )
-
-
-def cuts_of(body: bytes, cuts: Iterable[int]) -> list[bytes]:
-    return [body[start:end] for start, end in pairwise([0, *sorted(cuts), len(body)])]
 
 
 def provider_at(base_url: str) -> Provider:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmgateway_server.domain.answer import Finish, FinishReason, Route, Usage
+from llmgateway_server.domain.answer import Finish, FinishReason, Usage
 from llmgateway_server.domain.capabilities import Capabilities, ThinkingStyle
 from llmgateway_server.domain.coalesce import merge
 from llmgateway_server.domain.content import (
@@ -23,15 +22,14 @@ from llmgateway_server.domain.content import (
     ToolResultPart,
 )
 from llmgateway_server.domain.errors import GatewayError, Reason
-from llmgateway_server.domain.events import ProviderEvent, StreamEvent, StreamStart
-from llmgateway_server.domain.fold import Fold
+from llmgateway_server.domain.events import ProviderEvent
 from llmgateway_server.domain.request import GenerationRequest
 from llmgateway_server.domain.timers import Timers
 from llmgateway_server.ports.provider import Provider, ProviderSettings
-from llmgateway_server.providers.dialect import Failure
 from llmgateway_server.providers.gemini import DIALECT, Gemini, GeminiOptions
 from llmgateway_server.providers.gemini.failure import failure_of_response
 from llmgateway_server.providers.gemini.stream import GeminiStream, decode_body
+from support.recordings import Case, Outcome, cuts_of, decoded_by, parts_of
 from support.upstream import Conn, Upstream
 
 RECORDED = Path(__file__).parent / "recorded" / "gemini"
@@ -50,27 +48,6 @@ FINISHES = {
 }
 # What we read of the one answer of which the SDK says nothing.
 JSON_ARRAY = "stream-json-array-no-sse"
-
-
-class Case(NamedTuple):
-    """A recorded answer."""
-
-    name: str
-    meta: dict[str, Any]
-    sdk: dict[str, Any]
-    body: bytes
-
-    @property
-    def is_stream(self) -> bool:
-        return bool(self.meta["body_file"] == "stream.sse")
-
-
-class Outcome(NamedTuple):
-    """All that an answer came to."""
-
-    events: Sequence[StreamEvent]
-    failure: Failure | None
-    usage: Usage | None
 
 
 class Said(NamedTuple):
@@ -96,12 +73,7 @@ COMPARED = [name for name in ANSWERS if name != JSON_ARRAY]
 
 
 def decoded(pieces: Iterable[bytes]) -> Outcome:
-    decoder = GeminiStream()
-    events: list[ProviderEvent] = []
-    for piece in pieces:
-        events += decoder.feed(piece)
-    events += decoder.end()
-    return Outcome(merge(events), decoder.failure, decoder.usage)
+    return decoded_by(GeminiStream(), pieces)
 
 
 def outcome(case: Case) -> Outcome:
@@ -112,16 +84,6 @@ def outcome(case: Case) -> Outcome:
     events = decode_body(case.body)
     usage = next((event for event in events if isinstance(event, Usage)), None)
     return Outcome(merge(events), None, usage)
-
-
-def parts_of(events: Sequence[StreamEvent]) -> tuple[Part, ...]:
-    fold = Fold()
-    fold.add(StreamStart("", "", Route("recorded", "m")))
-    for event in events:
-        fold.add(event)
-    if not fold.finished:
-        fold.add(Finish(FinishReason.OTHER))
-    return fold.answer().parts
 
 
 def said(parts: Sequence[Part]) -> Said:
@@ -157,10 +119,6 @@ def expected_usage(usage: Mapping[str, Any]) -> Usage:
         cached_input_token_count=usage.get("cached_content_token_count", 0),
         reasoning_token_count=thoughts,
     )
-
-
-def cuts_of(body: bytes, cuts: Iterable[int]) -> list[bytes]:
-    return [body[start:end] for start, end in pairwise([0, *sorted(cuts), len(body)])]
 
 
 def test_every_recording_is_here() -> None:
@@ -274,7 +232,7 @@ def parts_sent_back(name: str, style: ThinkingStyle) -> tuple[list[Any], list[An
     messages = [*QUESTION.messages, Message(Role.ASSISTANT, parts)]
     if results:
         messages.append(Message(Role.TOOL, results))
-    call = Gemini("recorded", "https://g.example").build(
+    call = Gemini("recorded", "https://g.example", GeminiOptions()).build(
         GenerationRequest("", tuple(messages)), "m", Capabilities(thinking=style), stream=True
     )
     contents = json.loads(call.body)["contents"]

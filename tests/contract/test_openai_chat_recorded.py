@@ -1,16 +1,13 @@
 """The openai_chat dialect against recorded answers and what OpenAI's own SDK makes of them."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmgateway_server.domain.answer import Finish, FinishReason, Route, Usage
+from llmgateway_server.domain.answer import Finish, FinishReason, Usage
 from llmgateway_server.domain.coalesce import merge
 from llmgateway_server.domain.content import (
     Message,
@@ -21,18 +18,16 @@ from llmgateway_server.domain.content import (
     ToolCallPart,
 )
 from llmgateway_server.domain.errors import GatewayError, Reason
-from llmgateway_server.domain.events import ProviderEvent, StreamEvent, StreamStart
-from llmgateway_server.domain.fold import Fold
+from llmgateway_server.domain.events import ProviderEvent
 from llmgateway_server.domain.request import GenerationRequest
 from llmgateway_server.domain.timers import Timers
 from llmgateway_server.ports.provider import Provider, ProviderSettings
-from llmgateway_server.providers.dialect import Failure, WireError
+from llmgateway_server.providers.dialect import WireError
 from llmgateway_server.providers.openai_chat import DIALECT, OpenAIChatOptions
 from llmgateway_server.providers.openai_chat.stream import ChatStream, decode_body
 from llmgateway_server.providers.openai_errors import failure_of_response
+from support.recordings import Case, Outcome, cuts_of, decoded_by, names, parts_of, recordings
 from support.upstream import Conn, Upstream
-
-RECORDED = Path(__file__).parent / "recorded"
 
 # Where we differ from the SDK on purpose, beside the usage convention of `expected_usage`:
 # the finish that we report instead of the one that the SDK read, and why.
@@ -98,52 +93,13 @@ FAILURES = {
 }
 
 
-class Case(NamedTuple):
-    """A recorded answer."""
-
-    name: str
-    meta: dict[str, Any]
-    sdk: dict[str, Any]
-    body: bytes
-
-    @property
-    def is_stream(self) -> bool:
-        return bool(self.meta["body_file"] == "stream.sse")
-
-
-class Outcome(NamedTuple):
-    """All that an answer came to."""
-
-    events: Sequence[StreamEvent]
-    failure: Failure | None
-    usage: Usage | None
-
-
-def load(directory: Path) -> Case:
-    meta = json.loads((directory / "meta.json").read_text())
-    sdk = json.loads((directory / "sdk_view.json").read_text())
-    body = (directory / meta["body_file"]).read_bytes()
-    return Case(str(directory.relative_to(RECORDED)), meta, sdk, body)
-
-
-GROUPS = ("compatible", "openai")
-FOLDERS = sorted(p.parent for group in GROUPS for p in (RECORDED / group).rglob("meta.json"))
-CASES = {case.name: case for case in map(load, FOLDERS)}
+CASES = recordings("compatible", "openai")
 STREAMS = [case for case in CASES.values() if case.is_stream]
 ANSWERS = [case for case in CASES.values() if case.name not in FAILURES]
 
 
-def names(cases: Iterable[Case]) -> list[str]:
-    return [case.name for case in cases]
-
-
 def decoded(pieces: Iterable[bytes]) -> Outcome:
-    decoder = ChatStream()
-    events: list[ProviderEvent] = []
-    for piece in pieces:
-        events += decoder.feed(piece)
-    events += decoder.end()
-    return Outcome(merge(events), decoder.failure, decoder.usage)
+    return decoded_by(ChatStream(), pieces)
 
 
 def outcome(case: Case) -> Outcome:
@@ -156,16 +112,6 @@ def outcome(case: Case) -> Outcome:
     except WireError as error:
         return Outcome([], error.failure, None)
     return Outcome(events, None, None)
-
-
-def parts_of(events: Sequence[StreamEvent]) -> tuple[Part, ...]:
-    fold = Fold()
-    fold.add(StreamStart("", "", Route("", "")))
-    for event in events:
-        fold.add(event)
-    if not fold.finished:
-        fold.add(Finish(FinishReason.OTHER))
-    return fold.answer().parts
 
 
 def text_of(parts: Sequence[Part], kind: type[TextPart | ReasoningPart] = TextPart) -> str:
@@ -189,10 +135,6 @@ def expected_usage(usage: Mapping[str, Any] | None) -> Usage | None:
         cache_write_input_token_count=details.get("cache_write_tokens") or 0,
         reasoning_token_count=reasoning,
     )
-
-
-def cuts_of(body: bytes, cuts: Iterable[int]) -> list[bytes]:
-    return [body[start:end] for start, end in pairwise([0, *sorted(cuts), len(body)])]
 
 
 def provider_at(base_url: str) -> Provider:

@@ -1,33 +1,28 @@
 """The openai_responses dialect against recorded answers and what OpenAI's own SDK makes of them."""
 
 import json
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmgateway_server.domain.answer import Finish, FinishReason, Route, Usage
+from llmgateway_server.domain.answer import Finish, FinishReason, Usage
 from llmgateway_server.domain.capabilities import Capabilities
 from llmgateway_server.domain.coalesce import merge
 from llmgateway_server.domain.content import (
     Message,
-    Part,
     Role,
     TextPart,
     ToolCallPart,
     ToolResultPart,
 )
 from llmgateway_server.domain.errors import GatewayError, Reason
-from llmgateway_server.domain.events import ProviderEvent, StreamEvent, StreamStart
-from llmgateway_server.domain.fold import Fold
+from llmgateway_server.domain.events import ProviderEvent
 from llmgateway_server.domain.request import GenerationRequest
 from llmgateway_server.domain.timers import Timers
 from llmgateway_server.ports.provider import Provider, ProviderSettings
-from llmgateway_server.providers.dialect import Failure
 from llmgateway_server.providers.openai_errors import failure_of_response
 from llmgateway_server.providers.openai_responses import (
     DIALECT,
@@ -35,10 +30,17 @@ from llmgateway_server.providers.openai_responses import (
     OpenAIResponsesOptions,
 )
 from llmgateway_server.providers.openai_responses.stream import ResponseStream
+from support.recordings import (
+    PROVIDER,
+    Case,
+    Outcome,
+    cuts_of,
+    decoded_by,
+    names,
+    parts_of,
+    recordings,
+)
 from support.upstream import Conn, Upstream
-
-RECORDED = Path(__file__).parent / "recorded"
-PROVIDER = "recorded"
 
 # What fails: the reason, and the provider's code.
 FAILURES = {
@@ -55,51 +57,13 @@ FAILURES = {
 }
 
 
-class Case(NamedTuple):
-    """A recorded answer."""
-
-    name: str
-    meta: dict[str, Any]
-    sdk: dict[str, Any]
-    body: bytes
-
-    @property
-    def is_stream(self) -> bool:
-        return bool(self.meta["body_file"] == "stream.sse")
-
-
-class Outcome(NamedTuple):
-    """All that an answer came to."""
-
-    events: Sequence[StreamEvent]
-    failure: Failure | None
-    usage: Usage | None
-
-
-def load(directory: Path) -> Case:
-    meta = json.loads((directory / "meta.json").read_text())
-    sdk = json.loads((directory / "sdk_view.json").read_text())
-    body = (directory / meta["body_file"]).read_bytes()
-    return Case(str(directory.relative_to(RECORDED)), meta, sdk, body)
-
-
-FOLDERS = sorted((RECORDED / "openai_responses").iterdir())
-CASES = {case.name: case for case in map(load, FOLDERS)}
+CASES = recordings("openai_responses")
 STREAMS = [case for case in CASES.values() if case.is_stream]
 ANSWERS = [case for case in CASES.values() if case.name not in FAILURES]
 
 
-def names(cases: Iterable[Case]) -> list[str]:
-    return [case.name for case in cases]
-
-
 def decoded(pieces: Iterable[bytes]) -> Outcome:
-    decoder = ResponseStream()
-    events: list[ProviderEvent] = []
-    for piece in pieces:
-        events += decoder.feed(piece)
-    events += decoder.end()
-    return Outcome(merge(events), decoder.failure, decoder.usage)
+    return decoded_by(ResponseStream(), pieces)
 
 
 def outcome(case: Case) -> Outcome:
@@ -108,25 +72,11 @@ def outcome(case: Case) -> Outcome:
     return Outcome([], failure_of_response(case.meta["status"], case.body), None)
 
 
-def parts_of(events: Sequence[StreamEvent]) -> tuple[Part, ...]:
-    fold = Fold()
-    fold.add(StreamStart("", "", Route(PROVIDER, "")))
-    for event in events:
-        fold.add(event)
-    if not fold.finished:
-        fold.add(Finish(FinishReason.OTHER))
-    return fold.answer().parts
-
-
 def expected_finish(sdk: dict[str, Any]) -> FinishReason:
     """The SDK has a status; a call makes it a call, and the limit an answer of its length."""
     if sdk["status"] == "incomplete":
         return FinishReason.LENGTH
     return FinishReason.TOOL_CALLS if sdk["function_calls"] else FinishReason.STOP
-
-
-def cuts_of(body: bytes, cuts: Iterable[int]) -> list[bytes]:
-    return [body[start:end] for start, end in pairwise([0, *sorted(cuts), len(body)])]
 
 
 def provider_at(base_url: str) -> Provider:

@@ -17,10 +17,9 @@ from llmgateway_server.domain.embedding import EmbeddingAnswer, EmbeddingRequest
 from llmgateway_server.domain.errors import Reason
 from llmgateway_server.domain.events import ProviderEvent
 from llmgateway_server.domain.request import GenerationRequest
-from llmgateway_server.ports.provider import Provider, ProviderSettings
 from llmgateway_server.providers.dialect import Decoder, Failure, HttpCall, WireError
 from llmgateway_server.providers.errors import reason_of_status
-from llmgateway_server.providers.http_provider import HttpProvider
+from llmgateway_server.providers.http_plugin import HttpDialectPlugin
 from llmgateway_server.providers.request_writing import misplaced, said, unsupported
 
 
@@ -38,7 +37,8 @@ class OllamaNative:
     media_type = "application/x-ndjson"
     embedding_batch = 512
 
-    def __init__(self, options: OllamaOptions) -> None:
+    def __init__(self, provider: str, base_url: str, options: OllamaOptions) -> None:
+        del provider, base_url
         self._options = options
 
     def headers(self, api_key: str) -> tuple[tuple[str, str], ...]:
@@ -129,20 +129,4 @@ def _message(message: Message, number: int) -> dict[str, Any]:
     return written
 
 
-class _Plugin:
-    """What the entry point names."""
-
-    options = OllamaOptions
-
-    def create(self, settings: ProviderSettings) -> Provider:
-        """A provider; everything but the words comes from HttpProvider."""
-        return HttpProvider(settings, _dialect)
-
-
-def _dialect(settings: ProviderSettings) -> OllamaNative:
-    if not isinstance(settings.options, OllamaOptions):
-        raise TypeError(f"providers.{settings.name}: not the options of ollama_native")
-    return OllamaNative(settings.options)
-
-
-DIALECT = _Plugin()
+DIALECT = HttpDialectPlugin(OllamaOptions, OllamaNative)

@@ -18,7 +18,7 @@ from llmgateway_server.providers.gemini import DIALECT, Gemini, GeminiOptions
 
 BASE = "https://generativelanguage.googleapis.com/v1beta"
 PLUGIN: DialectPlugin = DIALECT
-GEMINI: Dialect = Gemini("up", BASE)
+GEMINI: Dialect = Gemini("up", BASE, GeminiOptions())
 ASK = GenerationRequest(
     "",
     (Message(Role.SYSTEM, (TextPart("Be brief."),)), Message(Role.USER, (TextPart("Hi"),))),

@@ -22,7 +22,7 @@ from llmgateway_server.domain.errors import GatewayError, Reason
 from llmgateway_server.domain.events import StreamStart
 from llmgateway_server.domain.fold import Fold
 from llmgateway_server.domain.request import GenerationRequest
-from llmgateway_server.providers.gemini import Gemini
+from llmgateway_server.providers.gemini import Gemini, GeminiOptions
 from support.gemini_stream import ANSWER_ID, Json, answered, call, chunk, text, thought
 
 BASE = "https://generativelanguage.googleapis.com/v1beta"
@@ -37,7 +37,7 @@ DUMMY = "skip_thought_signature_validator"
 def body(*messages: Message, capabilities: Capabilities = SECOND) -> dict[str, Any]:
     request = GenerationRequest("", messages)
     written: dict[str, Any] = json.loads(
-        Gemini("up", BASE).build(request, "m", capabilities, stream=True).body
+        Gemini("up", BASE, GeminiOptions()).build(request, "m", capabilities, stream=True).body
     )
     return written
 
@@ -193,7 +193,7 @@ def test_arguments_are_sent_as_they_were_written() -> None:
     arguments = '{"big":12345678901234567890.10,  "e": 1E+3}'
     part = ToolCallPart("c", "f", arguments)
     request = GenerationRequest("", (ASK, Message(Role.ASSISTANT, (part,))))
-    call_ = Gemini("up", BASE).build(request, "m", SECOND, stream=False)
+    call_ = Gemini("up", BASE, GeminiOptions()).build(request, "m", SECOND, stream=False)
     assert arguments.encode() in call_.body
     assert model_parts(replace(part, arguments_json=""))[0]["functionCall"]["args"] == {}
 

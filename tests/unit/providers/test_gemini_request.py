@@ -19,7 +19,7 @@ from llmgateway_server.domain.request import (
     ToolChoice,
     ToolMode,
 )
-from llmgateway_server.providers.gemini import Gemini
+from llmgateway_server.providers.gemini import Gemini, GeminiOptions
 
 BASE = "https://generativelanguage.googleapis.com/v1beta"
 ASK = GenerationRequest("", (Message(Role.USER, (TextPart("Hi"),)),))
@@ -31,7 +31,7 @@ LEVEL = Capabilities(thinking=ThinkingStyle.LEVEL)
 def body(
     request: GenerationRequest = ASK, capabilities: Capabilities = UNKNOWN, model: str = "m"
 ) -> dict[str, Any]:
-    call = Gemini("up", BASE).build(request, model, capabilities, stream=True)
+    call = Gemini("up", BASE, GeminiOptions()).build(request, model, capabilities, stream=True)
     written: dict[str, Any] = json.loads(call.body)
     return written
 
@@ -108,7 +108,7 @@ def test_a_schema_is_sent_as_it_was_written() -> None:
     schema = '{"type":"object", "properties":{"n":{"const":12345678901234567890.10}}}'
     output = Output(response_format=ResponseFormat.JSON_SCHEMA, response_schema_json=schema)
     request = replace(ASK, output=output)
-    call = Gemini("up", BASE).build(request, "m", UNKNOWN, stream=True)
+    call = Gemini("up", BASE, GeminiOptions()).build(request, "m", UNKNOWN, stream=True)
     assert b'"responseJsonSchema":' + schema.encode() in call.body
     assert config(request)["responseMimeType"] == "application/json"
 

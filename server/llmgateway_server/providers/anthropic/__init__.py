@@ -14,13 +14,12 @@ from llmgateway_server.domain.embedding import EmbeddingAnswer, EmbeddingRequest
 from llmgateway_server.domain.errors import Reason
 from llmgateway_server.domain.events import ProviderEvent
 from llmgateway_server.domain.request import GenerationRequest
-from llmgateway_server.ports.provider import Provider, ProviderSettings
 from llmgateway_server.providers.anthropic.failure import failure_of_response
 from llmgateway_server.providers.anthropic.options import AnthropicOptions
 from llmgateway_server.providers.anthropic.request import RequestWriter
 from llmgateway_server.providers.anthropic.stream import MessageStream, decode_body, decode_count
 from llmgateway_server.providers.dialect import Decoder, Failure, HttpCall, WireError
-from llmgateway_server.providers.http_provider import HttpProvider
+from llmgateway_server.providers.http_plugin import HttpDialectPlugin
 from llmgateway_server.providers.request_writing import unsupported
 
 __all__ = ["DIALECT", "Anthropic", "AnthropicOptions"]
@@ -100,25 +99,4 @@ class Anthropic:
         raise WireError(Failure(Reason.PROVIDER_PROTOCOL_ERROR, "its answer is no embedding"))
 
 
-class _Plugin:
-    """The entry in the group `llmgateway.dialects`."""
-
-    options = AnthropicOptions
-
-    def create(self, settings: ProviderSettings) -> Provider:
-        """A provider that speaks Messages.
-
-        Raises:
-            TypeError: the options are another dialect's.
-            ValueError: the key cannot be sent in a header.
-        """
-        return HttpProvider(settings, _dialect)
-
-
-def _dialect(settings: ProviderSettings) -> Anthropic:
-    if not isinstance(settings.options, AnthropicOptions):
-        raise TypeError(f"providers.{settings.name}: not the options of anthropic")
-    return Anthropic(settings.name, settings.base_url, settings.options)
-
-
-DIALECT = _Plugin()
+DIALECT = HttpDialectPlugin(AnthropicOptions, Anthropic)

@@ -22,11 +22,8 @@ from llmgateway_server.providers.anthropic.wire import (
     Event,
 )
 from llmgateway_server.providers.dialect import Failure, WireError
-from llmgateway_server.providers.eventstream import (
-    EventStreamDecoder,
-    EventStreamError,
-    ServerEvent,
-)
+from llmgateway_server.providers.event_decoder import EventDecoder, malformed
+from llmgateway_server.providers.eventstream import ServerEvent
 
 _BOM: Final = b"\xef\xbb\xbf"
 _DONE: Final = b"[DONE]"
@@ -37,70 +34,37 @@ _DELTAS: Final = frozenset({"text_delta", "thinking_delta", "signature_delta", "
 _EVENTS: Final = frozenset({"message_start", "content_block_stop", "message_delta", "message_stop"})
 
 
-class MessageStream:
+class MessageStream(EventDecoder):
     """The decoder of one streamed answer, which ends with message_stop and nowhere else."""
 
     def __init__(self) -> None:
-        self.request_id = ""
-        self.failure: Failure | None = None
-        self._events = EventStreamDecoder()
+        super().__init__()
         self._answer = Assembly()
         self._began = False
-        self._is_done = False
 
     @property
     def usage(self) -> Usage | None:
         """The usage reported so far."""
         return self._answer.tally.usage
 
-    def feed(self, data: bytes) -> list[ProviderEvent]:
-        """Takes the next bytes; see `Decoder`."""
-        out: list[ProviderEvent] = []
-        if self._is_done or self.failure is not None:
-            return out
-        try:
-            for event in self._events.feed(data):
-                if self._take(event, out):
-                    break
-        except (EventStreamError, WireError) as error:
-            self._fail(error)
-        self._answer.flush(out)
-        return out
-
-    def end(self) -> list[ProviderEvent]:
-        """Takes the end of the bytes; see `Decoder`."""
-        out: list[ProviderEvent] = []
-        if self._is_done or self.failure is not None:
-            return out
-        try:
-            self._take_rest(out)
-        except (EventStreamError, WireError) as error:
-            self._fail(error)
-        if not self._is_done and self.failure is None:
-            self.failure = self._unannounced()
-        self._answer.flush(out)
-        return out
-
-    def _take(self, source: ServerEvent, out: list[ProviderEvent]) -> bool:
-        """Takes an event; returns whether it ended the answer."""
-        name, data = source.event, source.data
+    def _take(self, event: ServerEvent, out: list[ProviderEvent]) -> None:
+        name, data = event.event, event.data
         if name == "ping":
-            return False
+            return
         if name == "error":
             raise WireError(failure_in_answer(data))
         try:
-            event = EVENT.decode(data)
+            fields = EVENT.decode(data)
         except (ValueError, RecursionError):
             _check_unread(data)
-            return False
-        delta = event.delta
+            return
+        delta = fields.delta
         if delta is not None and delta.type == "text_delta":
             # Nearly all events are these.
             self._began = True
-            self._answer.add_text(event.index or 0, delta.text or "")
+            self._answer.add_text(fields.index or 0, delta.text or "")
         else:
-            self._take_other(event, event.type or name, data, out)
-        return self._is_done
+            self._take_other(fields, fields.type or name, data, out)
 
     def _take_other(self, event: Event, kind: str, data: bytes, out: list[ProviderEvent]) -> None:
         answer, index, delta = self._answer, event.index or 0, event.delta
@@ -125,35 +89,21 @@ class MessageStream:
             case "message_stop":
                 self._close(out)
 
-    def _take_rest(self, out: list[ProviderEvent]) -> None:
-        """Takes the event that the end left open.
-
-        It is the last one without its line end, or one that was cut: what is not readable then
-        says no more than the end itself does.
-        """
-        try:
-            for event in self._events.end():
-                self._take(event, out)
-        except WireError as error:
-            if error.failure.reason is not Reason.PROVIDER_PROTOCOL_ERROR:
-                raise
-
     def _close(self, out: list[ProviderEvent]) -> None:
         if not self._began:
-            raise WireError(_malformed("its stream holds no answer"))
+            raise WireError(malformed("its stream holds no answer"))
         self._answer.close(out)
         self._is_done = True
 
-    def _unannounced(self) -> Failure:
+    def _close_unannounced(self, out: list[ProviderEvent]) -> None:
         if not self._began:
-            return _malformed("its stream holds no answer")
-        return Failure(Reason.PROVIDER_ERROR, "its stream ended in the middle of the answer")
+            raise WireError(malformed("its stream holds no answer"))
+        raise WireError(
+            Failure(Reason.PROVIDER_ERROR, "its stream ended in the middle of the answer")
+        )
 
-    def _fail(self, error: EventStreamError | WireError) -> None:
-        if isinstance(error, WireError):
-            self.failure = error.failure
-        else:
-            self.failure = _malformed(f"one {error.cap} of it is longer than allowed")
+    def _flush(self, out: list[ProviderEvent]) -> None:
+        self._answer.flush(out)
 
 
 def decode_body(body: bytes) -> list[ProviderEvent]:
@@ -167,11 +117,11 @@ def decode_body(body: bytes) -> list[ProviderEvent]:
         message = BODY.decode(body)
     except (ValueError, RecursionError):
         _check_error(body)
-        raise WireError(_malformed("its answer is no message")) from None
+        raise WireError(malformed("its answer is no message")) from None
     if message.type == "error" or message.error:
         raise WireError(failure_in_answer(body))
     if message.content is None:
-        raise WireError(_malformed("its answer is no message"))
+        raise WireError(malformed("its answer is no message"))
     answer = Assembly()
     answer.tally.report(message.usage)
     answer.stop_word = message.stop_reason or ""
@@ -197,11 +147,11 @@ def decode_count(body: bytes) -> int:
         count = TOKEN_COUNT.decode(body)
     except (ValueError, RecursionError):
         _check_error(body)
-        raise WireError(_malformed("its answer is no count")) from None
+        raise WireError(malformed("its answer is no count")) from None
     if count.type == "error" or count.error:
         raise WireError(failure_in_answer(body))
     if count.input_tokens is None:
-        raise WireError(_malformed("its answer is no count"))
+        raise WireError(malformed("its answer is no count"))
     return token_count(count.input_tokens)
 
 
@@ -215,7 +165,7 @@ def _block(raw: msgspec.Raw) -> Block | None:
         except (ValueError, RecursionError):
             kind = None
         if not isinstance(kind, str) or kind in _BLOCKS:
-            raise WireError(_malformed("its answer holds a block that is none")) from None
+            raise WireError(malformed("its answer holds a block that is none")) from None
         return None
 
 
@@ -232,7 +182,7 @@ def _check_unread(data: bytes) -> None:
     try:
         outline = OUTLINE.decode(data)
     except (ValueError, RecursionError):
-        raise WireError(_malformed("it sent an event that is no JSON object")) from None
+        raise WireError(malformed("it sent an event that is no JSON object")) from None
     match outline.type:
         case "content_block_start":
             is_known = _type(outline.content_block) in _BLOCKS | {""}
@@ -243,7 +193,7 @@ def _check_unread(data: bytes) -> None:
         case _:
             is_known = True
     if is_known:
-        raise WireError(_malformed("it sent an event that is not what it says"))
+        raise WireError(malformed("it sent an event that is not what it says"))
 
 
 def _check_error(data: bytes) -> None:
@@ -263,7 +213,3 @@ def _check_error(data: bytes) -> None:
 def _type(value: object) -> str:
     kind = value.get("type") if isinstance(value, dict) else None
     return kind if isinstance(kind, str) else ""
-
-
-def _malformed(message: str) -> Failure:
-    return Failure(Reason.PROVIDER_PROTOCOL_ERROR, message)

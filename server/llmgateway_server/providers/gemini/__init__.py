@@ -17,7 +17,6 @@ from llmgateway_server.domain.capabilities import Capabilities
 from llmgateway_server.domain.embedding import EmbeddingAnswer, EmbeddingRequest
 from llmgateway_server.domain.events import ProviderEvent
 from llmgateway_server.domain.request import GenerationRequest
-from llmgateway_server.ports.provider import Provider, ProviderSettings
 from llmgateway_server.providers.dialect import Decoder, Failure, HttpCall
 from llmgateway_server.providers.gemini.counting import counting_body, read_count
 from llmgateway_server.providers.gemini.embeddings import (
@@ -29,7 +28,7 @@ from llmgateway_server.providers.gemini.failure import failure_of_response
 from llmgateway_server.providers.gemini.options import GeminiOptions
 from llmgateway_server.providers.gemini.request import RequestWriter
 from llmgateway_server.providers.gemini.stream import GeminiStream, decode_body
-from llmgateway_server.providers.http_provider import HttpProvider
+from llmgateway_server.providers.http_plugin import HttpDialectPlugin
 
 __all__ = ["DIALECT", "Gemini", "GeminiOptions"]
 
@@ -42,7 +41,8 @@ class Gemini:
     media_type = "text/event-stream"
     embedding_batch = BATCH_SIZE
 
-    def __init__(self, provider: str, base_url: str) -> None:
+    def __init__(self, provider: str, base_url: str, options: GeminiOptions) -> None:
+        del options
         self._provider = provider
         self._writer = RequestWriter(provider, base_url)
 
@@ -105,25 +105,4 @@ def _path(model: str, method: str) -> str:
     return f"/{collection}/{quote(name, safe='')}:{method}"
 
 
-class _Plugin:
-    """The entry in the group `llmgateway.dialects`."""
-
-    options = GeminiOptions
-
-    def create(self, settings: ProviderSettings) -> Provider:
-        """A provider that speaks generateContent.
-
-        Raises:
-            TypeError: the options are another dialect's.
-            ValueError: the key cannot be sent in a header.
-        """
-        return HttpProvider(settings, _dialect)
-
-
-def _dialect(settings: ProviderSettings) -> Gemini:
-    if not isinstance(settings.options, GeminiOptions):
-        raise TypeError(f"providers.{settings.name}: not the options of gemini")
-    return Gemini(settings.name, settings.base_url)
-
-
-DIALECT = _Plugin()
+DIALECT = HttpDialectPlugin(GeminiOptions, Gemini)

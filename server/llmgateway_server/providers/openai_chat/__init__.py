@@ -10,10 +10,9 @@ from llmgateway_server.domain.embedding import EmbeddingAnswer, EmbeddingRequest
 from llmgateway_server.domain.errors import Reason
 from llmgateway_server.domain.events import ProviderEvent
 from llmgateway_server.domain.request import GenerationRequest
-from llmgateway_server.ports.provider import Provider, ProviderSettings
 from llmgateway_server.providers import openai_embeddings
 from llmgateway_server.providers.dialect import Decoder, Failure, HttpCall, WireError
-from llmgateway_server.providers.http_provider import HttpProvider
+from llmgateway_server.providers.http_plugin import HttpDialectPlugin
 from llmgateway_server.providers.openai_account import account_headers, is_openai
 from llmgateway_server.providers.openai_chat.options import OpenAIChatOptions
 from llmgateway_server.providers.openai_chat.request import RequestWriter
@@ -91,25 +90,4 @@ class OpenAIChat:
         return f"{prefix}{path}?api-version={version}"
 
 
-class _Plugin:
-    """The entry in the group `llmgateway.dialects`."""
-
-    options = OpenAIChatOptions
-
-    def create(self, settings: ProviderSettings) -> Provider:
-        """A provider that speaks Chat Completions.
-
-        Raises:
-            TypeError: the options are another dialect's.
-            ValueError: the key cannot be sent in a header.
-        """
-        return HttpProvider(settings, _dialect)
-
-
-def _dialect(settings: ProviderSettings) -> OpenAIChat:
-    if not isinstance(settings.options, OpenAIChatOptions):
-        raise TypeError(f"providers.{settings.name}: not the options of openai_chat")
-    return OpenAIChat(settings.name, settings.base_url, settings.options)
-
-
-DIALECT = _Plugin()
+DIALECT = HttpDialectPlugin(OpenAIChatOptions, OpenAIChat)

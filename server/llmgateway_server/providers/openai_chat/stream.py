@@ -8,11 +8,8 @@ from llmgateway_server.domain.answer import Usage
 from llmgateway_server.domain.errors import Reason
 from llmgateway_server.domain.events import ProviderEvent
 from llmgateway_server.providers.dialect import Failure, WireError
-from llmgateway_server.providers.eventstream import (
-    EventStreamDecoder,
-    EventStreamError,
-    ServerEvent,
-)
+from llmgateway_server.providers.event_decoder import EventDecoder, malformed
+from llmgateway_server.providers.eventstream import ServerEvent
 from llmgateway_server.providers.openai_chat.assembly import Assembly
 from llmgateway_server.providers.openai_chat.usage import reported_usage
 from llmgateway_server.providers.openai_chat.wire import BODY, CHUNK, Chunk
@@ -22,7 +19,7 @@ _DONE: Final = b"[DONE]"
 _BOM: Final = b"\xef\xbb\xbf"
 
 
-class ChatStream:
+class ChatStream(EventDecoder):
     """The decoder of one streamed answer.
 
     The answer ends with [DONE], or where the bytes end after a finish reason (Perplexity and
@@ -31,46 +28,15 @@ class ChatStream:
     """
 
     def __init__(self) -> None:
-        self.request_id = ""
-        self.failure: Failure | None = None
-        self._events = EventStreamDecoder()
+        super().__init__()
         self._answer = Assembly()
-        self._is_done = False
 
     @property
     def usage(self) -> Usage | None:
         """The usage reported so far."""
         return self._answer.usage
 
-    def feed(self, data: bytes) -> list[ProviderEvent]:
-        """Takes the next bytes; see `Decoder`."""
-        out: list[ProviderEvent] = []
-        if self._is_done or self.failure is not None:
-            return out
-        try:
-            for event in self._events.feed(data):
-                if self._take(event, out):
-                    break
-        except (EventStreamError, WireError) as error:
-            self._fail(error)
-        self._answer.flush(out)
-        return out
-
-    def end(self) -> list[ProviderEvent]:
-        """Takes the end of the bytes; see `Decoder`."""
-        out: list[ProviderEvent] = []
-        if self._is_done or self.failure is not None:
-            return out
-        try:
-            if not self._take_rest(out):
-                self._close_unannounced(out)
-        except (EventStreamError, WireError) as error:
-            self._fail(error)
-        self._answer.flush(out)
-        return out
-
-    def _take(self, event: ServerEvent, out: list[ProviderEvent]) -> bool:
-        """Takes an event; returns whether it ended the answer."""
+    def _take(self, event: ServerEvent, out: list[ProviderEvent]) -> None:
         data = event.data
         if event.event == "error":
             raise WireError(failure_in_answer(data))
@@ -82,14 +48,13 @@ class ChatStream:
             if text == _DONE:
                 self._close(out)
             elif text:
-                raise WireError(_malformed("it sent an event that is no chunk")) from None
-            return self._is_done
+                raise WireError(malformed("it sent an event that is no chunk")) from None
+            return
         only_text = _only_text(chunk)
         if only_text:
             self._answer.add_text(only_text)
         else:
             self._take_chunk(chunk, data, out)
-        return False
 
     def _take_chunk(self, chunk: Chunk, data: bytes, out: list[ProviderEvent]) -> None:
         usage = reported_usage(chunk)
@@ -104,20 +69,6 @@ class ChatStream:
             if not choice.index:
                 self._answer.add(choice.delta, choice, out)
 
-    def _take_rest(self, out: list[ProviderEvent]) -> bool:
-        """Takes the event that the end left open; returns whether it ended the answer.
-
-        It is the last one without its line end, or one that was cut: what is not readable then
-        says no more than the end itself does.
-        """
-        try:
-            rest = self._events.end()
-            return bool(rest) and self._take(rest[0], out)
-        except WireError as error:
-            if error.failure.reason is not Reason.PROVIDER_PROTOCOL_ERROR:
-                raise
-            return False
-
     def _close_unannounced(self, out: list[ProviderEvent]) -> None:
         if self._answer.began and not self._answer.finish_word:
             raise WireError(
@@ -127,15 +78,12 @@ class ChatStream:
 
     def _close(self, out: list[ProviderEvent]) -> None:
         if not self._answer.began:
-            raise WireError(_malformed("its stream holds no answer"))
+            raise WireError(malformed("its stream holds no answer"))
         self._answer.close(out)
         self._is_done = True
 
-    def _fail(self, error: EventStreamError | WireError) -> None:
-        if isinstance(error, WireError):
-            self.failure = error.failure
-        else:
-            self.failure = _malformed(f"one {error.cap} of it is longer than allowed")
+    def _flush(self, out: list[ProviderEvent]) -> None:
+        self._answer.flush(out)
 
 
 def decode_body(body: bytes) -> list[ProviderEvent]:
@@ -148,14 +96,14 @@ def decode_body(body: bytes) -> list[ProviderEvent]:
     try:
         answer = BODY.decode(body)
     except (ValueError, RecursionError):
-        raise WireError(_malformed("its answer is no completion")) from None
+        raise WireError(malformed("its answer is no completion")) from None
     if answer.error or answer.object == "error":
         raise WireError(failure_in_answer(body))
     choice = answer.choices[0] if answer.choices else None
     if choice is not None and choice.error:
         raise WireError(failure_in_answer(body))
     if choice is None or (choice.message is None and not choice.finish_reason):
-        raise WireError(_malformed("its answer is no completion"))
+        raise WireError(malformed("its answer is no completion"))
     assembly = Assembly()
     assembly.usage = reported_usage(answer)
     out: list[ProviderEvent] = []
@@ -193,7 +141,3 @@ def _only_text(chunk: Chunk) -> str:
     ):
         return ""
     return delta.content
-
-
-def _malformed(message: str) -> Failure:
-    return Failure(Reason.PROVIDER_PROTOCOL_ERROR, message)

@@ -10,10 +10,9 @@ from llmgateway_server.domain.embedding import EmbeddingAnswer, EmbeddingRequest
 from llmgateway_server.domain.errors import Reason
 from llmgateway_server.domain.events import ProviderEvent
 from llmgateway_server.domain.request import GenerationRequest
-from llmgateway_server.ports.provider import Provider, ProviderSettings
 from llmgateway_server.providers import openai_embeddings
 from llmgateway_server.providers.dialect import Decoder, Failure, HttpCall, WireError
-from llmgateway_server.providers.http_provider import HttpProvider
+from llmgateway_server.providers.http_plugin import HttpDialectPlugin
 from llmgateway_server.providers.openai_account import account_headers, is_openai
 from llmgateway_server.providers.openai_errors import failure_of_response
 from llmgateway_server.providers.openai_responses.options import OpenAIResponsesOptions
@@ -94,25 +93,4 @@ class OpenAIResponses:
         return f"{path}?api-version={version}" if version else path
 
 
-class _Plugin:
-    """The entry in the group `llmgateway.dialects`."""
-
-    options = OpenAIResponsesOptions
-
-    def create(self, settings: ProviderSettings) -> Provider:
-        """A provider that speaks Responses.
-
-        Raises:
-            TypeError: the options are another dialect's.
-            ValueError: the key cannot be sent in a header.
-        """
-        return HttpProvider(settings, _dialect)
-
-
-def _dialect(settings: ProviderSettings) -> OpenAIResponses:
-    if not isinstance(settings.options, OpenAIResponsesOptions):
-        raise TypeError(f"providers.{settings.name}: not the options of openai_responses")
-    return OpenAIResponses(settings.name, settings.base_url, settings.options)
-
-
-DIALECT = _Plugin()
+DIALECT = HttpDialectPlugin(OpenAIResponsesOptions, OpenAIResponses)

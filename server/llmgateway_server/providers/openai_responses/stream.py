@@ -8,11 +8,8 @@ from llmgateway_server.domain.answer import Usage
 from llmgateway_server.domain.errors import Reason
 from llmgateway_server.domain.events import ProviderEvent
 from llmgateway_server.providers.dialect import Failure, WireError
-from llmgateway_server.providers.eventstream import (
-    EventStreamDecoder,
-    EventStreamError,
-    ServerEvent,
-)
+from llmgateway_server.providers.event_decoder import EventDecoder, malformed
+from llmgateway_server.providers.eventstream import ServerEvent
 from llmgateway_server.providers.openai_errors import failure_in_answer
 from llmgateway_server.providers.openai_responses.content import text_or_empty
 from llmgateway_server.providers.openai_responses.output import Output
@@ -37,7 +34,7 @@ _LAST: Final = {
 _STATUSES: Final = frozenset(_LAST.values())
 
 
-class ResponseStream:
+class ResponseStream(EventDecoder):
     """The decoder of one streamed answer.
 
     An event is told by the `type` inside it: OpenRouter names no events. The answer ends with one
@@ -45,46 +42,16 @@ class ResponseStream:
     """
 
     def __init__(self) -> None:
-        self.request_id = ""
-        self.failure: Failure | None = None
-        self._events = EventStreamDecoder()
+        super().__init__()
         self._output = Output()
         self._began = False
-        self._is_done = False
 
     @property
     def usage(self) -> Usage | None:
         """The usage reported so far; it comes with the last event only."""
         return self._output.usage
 
-    def feed(self, data: bytes) -> list[ProviderEvent]:
-        """Takes the next bytes; see `Decoder`."""
-        out: list[ProviderEvent] = []
-        if self._is_done or self.failure is not None:
-            return out
-        try:
-            for event in self._events.feed(data):
-                if self._take(event, out):
-                    break
-        except (EventStreamError, WireError) as error:
-            self._fail(error)
-        self._output.flush(out)
-        return out
-
-    def end(self) -> list[ProviderEvent]:
-        """Takes the end of the bytes; see `Decoder`."""
-        out: list[ProviderEvent] = []
-        if self._is_done or self.failure is not None:
-            return out
-        try:
-            self._take_rest(out)
-        except (EventStreamError, WireError) as error:
-            self._fail(error)
-        self._output.flush(out)
-        return out
-
-    def _take(self, event: ServerEvent, out: list[ProviderEvent]) -> bool:
-        """Takes an event; returns whether it ended the answer."""
+    def _take(self, event: ServerEvent, out: list[ProviderEvent]) -> None:
         data = event.data
         if event.event == "error":
             raise WireError(failure_in_answer(data))
@@ -99,8 +66,7 @@ class ResponseStream:
             # Looked at only here, since it is one event of them all.
             text = data.strip()
             if text and text != _DONE:
-                raise WireError(_malformed("it sent an event that cannot be read")) from None
-        return self._is_done
+                raise WireError(malformed("it sent an event that cannot be read")) from None
 
     def _take_other(self, event: Event, data: bytes, out: list[ProviderEvent]) -> None:
         if event.type == "error" or event.error:
@@ -127,28 +93,15 @@ class ResponseStream:
                 # The rest repeats, or tells of what no caller has asked for.
                 return
 
-    def _take_rest(self, out: list[ProviderEvent]) -> None:
-        """Takes the event that the end left open, which may be the last one.
+    def _close_unannounced(self, out: list[ProviderEvent]) -> None:
+        if not self._began and not self._output.began:
+            raise WireError(malformed("its stream holds no answer"))
+        raise WireError(
+            Failure(Reason.PROVIDER_ERROR, "its stream ended in the middle of the answer")
+        )
 
-        Where it was cut, what is not readable says no more than the end itself does.
-        """
-        try:
-            if any(self._take(event, out) for event in self._events.end()):
-                return
-        except WireError as error:
-            if error.failure.reason is not Reason.PROVIDER_PROTOCOL_ERROR:
-                raise
-        if self._began or self._output.began:
-            raise WireError(
-                Failure(Reason.PROVIDER_ERROR, "its stream ended in the middle of the answer")
-            )
-        raise WireError(_malformed("its stream holds no answer"))
-
-    def _fail(self, error: EventStreamError | WireError) -> None:
-        if isinstance(error, WireError):
-            self.failure = error.failure
-        else:
-            self.failure = _malformed(f"one {error.cap} of it is longer than allowed")
+    def _flush(self, out: list[ProviderEvent]) -> None:
+        self._output.flush(out)
 
 
 def decode_body(body: bytes) -> list[ProviderEvent]:
@@ -165,9 +118,5 @@ def decode_body(body: bytes) -> list[ProviderEvent]:
     except (ValueError, RecursionError):
         is_answer = False
     if not is_answer:
-        raise WireError(_malformed("its answer is no response"))
+        raise WireError(malformed("its answer is no response"))
     return out
-
-
-def _malformed(message: str) -> Failure:
-    return Failure(Reason.PROVIDER_PROTOCOL_ERROR, message)
