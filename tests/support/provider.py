@@ -14,7 +14,7 @@ from llmgateway_server.domain.events import ProviderEvent
 from llmgateway_server.domain.request import GenerationRequest
 from llmgateway_server.domain.timers import Timers
 from llmgateway_server.gateway.gateway import Gateway
-from llmgateway_server.gateway.routes import RouteTable
+from llmgateway_server.routing.routes import RouteTable
 from llmgateway_server.ports.provider import (
     Provider,
     ProviderHealth,
@@ -68,6 +68,8 @@ class ScriptedProvider:
     ) -> None:
         self.stream = ScriptedStream(steps)
         self.opened: list[tuple[GenerationRequest, str]] = []
+        # Whether each of them was to have a connection of its own.
+        self.fresh: list[bool] = []
         self.embedded: list[tuple[EmbeddingRequest, str]] = []
         self.counted: list[tuple[GenerationRequest, str]] = []
         self.is_shut_down = False
@@ -79,9 +81,12 @@ class ScriptedProvider:
     async def initialize(self) -> None:
         return None
 
-    async def open(self, request: GenerationRequest, model: str, timers: Timers) -> ScriptedStream:
+    async def open(
+        self, request: GenerationRequest, model: str, timers: Timers, *, fresh: bool = False
+    ) -> ScriptedStream:
         del timers
         self.opened.append((request, model))
+        self.fresh.append(fresh)
         await self._begin()
         return self.stream
 

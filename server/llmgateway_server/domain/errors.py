@@ -32,9 +32,11 @@ class Reason(enum.Enum):
     PROVIDER_OVERLOADED = "PROVIDER_OVERLOADED"
     PROVIDER_CONFLICT = "PROVIDER_CONFLICT"
     PROVIDER_PROTOCOL_ERROR = "PROVIDER_PROTOCOL_ERROR"
+    NO_PROVIDER_AVAILABLE = "NO_PROVIDER_AVAILABLE"
     STREAM_INTERRUPTED = "STREAM_INTERRUPTED"
     READER_TOO_SLOW = "READER_TOO_SLOW"
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+    GATEWAY_OVERLOADED = "GATEWAY_OVERLOADED"
     GATEWAY_DRAINING = "GATEWAY_DRAINING"
     INTERNAL = "INTERNAL"
 
@@ -63,9 +65,11 @@ class GatewayError(Exception):
     """A call's failure.
 
     Fields: `reason`; `message` for the caller; `retry_after` in seconds where somebody knows;
-    `violations` for REQUEST_INVALID; `metadata` for ErrorInfo; `attempt`, the upstream attempt
-    that failed. What the stream was when it failed (`response_id`, `usage`, `partial_output_sent`)
-    is filled in by the layer that knows it.
+    `should_retry`, the provider's own word on whether trying again is worth it, None where it
+    said nothing; `unsent` where nothing of the request reached the provider, so that sending it
+    again cannot pay twice; `violations` for REQUEST_INVALID; `metadata` for ErrorInfo; `attempt`,
+    the upstream attempt that failed. What the stream was when it failed (`response_id`, `usage`,
+    `partial_output_sent`) is filled in by the layer that knows it.
     """
 
     def __init__(
@@ -74,6 +78,8 @@ class GatewayError(Exception):
         message: str,
         *,
         retry_after: float | None = None,
+        should_retry: bool | None = None,
+        unsent: bool = False,
         violations: tuple[Violation, ...] = (),
         metadata: tuple[tuple[str, str], ...] = (),
         attempt: AttemptFailure | None = None,
@@ -82,6 +88,8 @@ class GatewayError(Exception):
         self.reason = reason
         self.message = message
         self.retry_after = retry_after
+        self.should_retry = should_retry
+        self.unsent = unsent
         self.violations = violations
         self.metadata = metadata
         self.attempts: tuple[AttemptFailure, ...] = (attempt,) if attempt else ()

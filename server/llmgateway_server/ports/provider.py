@@ -99,8 +99,14 @@ class Provider(Protocol):
     async def initialize(self) -> None:
         """Prepares what calls need; awaited once, before the first of them."""
 
-    async def open(self, request: GenerationRequest, model: str, timers: Timers) -> ProviderStream:
+    async def open(
+        self, request: GenerationRequest, model: str, timers: Timers, *, fresh: bool = False
+    ) -> ProviderStream:
         """Sends the request; returns once the response's headers say that an answer comes.
+
+        `fresh` asks for a connection that nobody has used: for a retry after a fault, since the
+        other connections to the same server may be as dead as the one that failed. A provider
+        without connections ignores it.
 
         Raises:
             GatewayError: the request cannot be sent as it is, or the provider refused it.

@@ -35,7 +35,8 @@ class Failure(Struct, frozen=True):
     """Why a provider gave no answer, as its dialect understands it.
 
     `message` and `code` may be the provider's own words: whoever shows them cuts and scrubs them.
-    `retry_after` is the wait in seconds that the body asks for, where it does.
+    `retry_after` is the wait in seconds that the body asks for, where it does; `unsent` says that
+    nothing of the request reached the provider.
     """
 
     reason: Reason
@@ -43,6 +44,7 @@ class Failure(Struct, frozen=True):
     code: str = ""
     metadata: tuple[tuple[str, str], ...] = ()
     retry_after: float | None = None
+    unsent: bool = False
 
 
 class WireError(Exception):

@@ -79,6 +79,19 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     return next((wait for wait in waits if 0 < wait <= _LONGEST_WAIT), None)
 
 
+def should_retry(headers: Mapping[str, str]) -> bool | None:
+    """Whether the provider says that the same call may be tried again; None where it says nothing.
+
+    OpenAI and Anthropic send `x-should-retry` with errors, and their SDKs let it overrule the
+    status.
+
+    Args:
+        headers: Those of a response of 400 or more.
+    """
+    word = headers.get("x-should-retry", "").strip().lower()
+    return {"true": True, "false": False}.get(word)
+
+
 def _seconds(value: str | None) -> float:
     try:
         return float(value or "nan")
@@ -97,13 +110,15 @@ def transport_failure(error: httpx.RequestError) -> Failure:
     """What an exception of the HTTP client means; its text may hold anything and is not used."""
     match error:
         case httpx.PoolTimeout():
-            return Failure(Reason.PROVIDER_TIMEOUT, "no connection became free in time")
+            return Failure(
+                Reason.PROVIDER_TIMEOUT, "no connection became free in time", unsent=True
+            )
         case httpx.ConnectTimeout():
-            return Failure(Reason.PROVIDER_TIMEOUT, "could not be reached in time")
+            return Failure(Reason.PROVIDER_TIMEOUT, "could not be reached in time", unsent=True)
         case httpx.TimeoutException():
             return Failure(Reason.PROVIDER_TIMEOUT, "did not answer in time")
         case httpx.ConnectError():
-            return Failure(Reason.PROVIDER_ERROR, "could not be reached")
+            return Failure(Reason.PROVIDER_ERROR, "could not be reached", unsent=True)
         case httpx.RemoteProtocolError() | httpx.DecodingError():
             return Failure(Reason.PROVIDER_PROTOCOL_ERROR, "its answer is not valid HTTP")
         case _:
@@ -129,6 +144,7 @@ class ErrorReport:
         status: int = 0,
         request_id: str = "",
         retry_after: float | None = None,
+        should_retry: bool | None = None,
     ) -> GatewayError:
         """The error of one attempt; `status` 0 where no response came."""
         metadata = failure.metadata
@@ -138,6 +154,8 @@ class ErrorReport:
             failure.reason,
             self._message(failure, status),
             retry_after=retry_after,
+            should_retry=should_retry,
+            unsent=failure.unsent,
             metadata=metadata,
             attempt=AttemptFailure(
                 provider=self._provider,

@@ -19,6 +19,7 @@ from llmgateway_server.providers.errors import (
     ErrorReport,
     request_id,
     retry_after,
+    should_retry,
     transport_failure,
 )
 from llmgateway_server.providers.http import StaleConnectionError
@@ -115,15 +116,23 @@ class Exchanges:
             ]
         )
 
-    async def send(self, call: HttpCall, model: str, timers: Timers) -> Answer:
+    async def send(
+        self, call: HttpCall, model: str, timers: Timers, *, fresh: bool = False
+    ) -> Answer:
         """Sends a call and returns once the head of a good answer has arrived.
+
+        Args:
+            call: What to send.
+            model: For the error of a failure.
+            timers: Of which `connect` and `pool` are applied.
+            fresh: On a connection that nobody has used.
 
         Raises:
             GatewayError: the way there failed, or the provider refused.
         """
         try:
             try:
-                response = await self._request(call, timers)
+                response = await self._request(call, timers, fresh=fresh)
             except StaleConnectionError:
                 # No attempt: the server had closed the connection before it took the request, and
                 # answered nothing. Go's net/http does the same.
@@ -166,9 +175,7 @@ class Exchanges:
         finally:
             answer.body.close()
 
-    async def _request(
-        self, call: HttpCall, timers: Timers, *, fresh: bool = False
-    ) -> httpx.Response:
+    async def _request(self, call: HttpCall, timers: Timers, *, fresh: bool) -> httpx.Response:
         timeout = {"connect": timers.connect, "pool": timers.pool}
         return await self.transport.handle_async_request(
             httpx.Request(
@@ -195,12 +202,15 @@ class Exchanges:
     ) -> GatewayError:
         if status < 400:
             failure = _unreadable(f"it answered {status}, which is no completion")
-            wait = None
-        else:
-            failure = self.dialect.failure(status, await _error_body(body))
-            wait = retry_after(headers, self._now()) or failure.retry_after
+            return self._report.error(failure, model, status=status, request_id=request_id(headers))
+        failure = self.dialect.failure(status, await _error_body(body))
         return self._report.error(
-            failure, model, status=status, request_id=request_id(headers), retry_after=wait
+            failure,
+            model,
+            status=status,
+            request_id=request_id(headers),
+            retry_after=retry_after(headers, self._now()) or failure.retry_after,
+            should_retry=should_retry(headers),
         )
 
 

@@ -65,14 +65,16 @@ class HttpProvider:
     async def initialize(self) -> None:
         """Does nothing: connections are opened by the calls that need them."""
 
-    async def open(self, request: GenerationRequest, model: str, timers: Timers) -> ProviderStream:
+    async def open(
+        self, request: GenerationRequest, model: str, timers: Timers, *, fresh: bool = False
+    ) -> ProviderStream:
         """Sends the request; see the port."""
         exchanges = self._exchanges
         dialect, capabilities = exchanges.dialect, exchanges.settings.capabilities(model)
         stream = capabilities.streaming is not False
         call = dialect.build(request, model, capabilities, stream=stream)
         with self._metered() as metered:
-            answer = await exchanges.send(call, model, timers)
+            answer = await exchanges.send(call, model, timers, fresh=fresh)
             try:
                 decoder = decoder_for(answer, dialect)
             except BaseException:

@@ -68,6 +68,13 @@ async def test_the_request_is_one_post_with_the_key_and_the_timers() -> None:
     assert json.loads(request.content)["stream"] is True
 
 
+@pytest.mark.parametrize("fresh", [True, False])
+async def test_a_retry_can_have_a_connection_that_nobody_used(*, fresh: bool) -> None:
+    transport = ScriptedTransport(response(ScriptedBody([])))
+    await provider_over(transport).open(ASK, "tiny", Timers(), fresh=fresh)
+    assert transport.requests[0].extensions["fresh"] is fresh
+
+
 async def test_a_server_without_a_key_is_sent_none() -> None:
     transport = ScriptedTransport(response(ScriptedBody([])))
     await provider_over(transport, key="").open(ASK, "tiny", Timers())
@@ -205,6 +212,9 @@ TRANSPORT_ERRORS = [
     (httpx.DecodingError, Reason.PROVIDER_PROTOCOL_ERROR),
 ]
 
+# Before these nothing of the request has left; after any other it may have been worked on.
+UNSENT = {httpx.PoolTimeout, httpx.ConnectTimeout, httpx.ConnectError}
+
 
 @pytest.mark.parametrize(("kind", "reason"), TRANSPORT_ERRORS)
 async def test_a_broken_exchange_has_its_reason_and_none_of_its_words(
@@ -215,6 +225,7 @@ async def test_a_broken_exchange_has_its_reason_and_none_of_its_words(
         await provider_over(ScriptedTransport(failure)).open(ASK, "tiny", Timers())
     assert raised.value.reason is reason
     assert raised.value.attempts == (AttemptFailure("up", "tiny"),)
+    assert raised.value.unsent is (kind in UNSENT)
     body = ScriptedBody([sse(text("Hi")), failure])
     stream = await opened(body)
     await stream.read()
@@ -253,6 +264,25 @@ async def test_a_wait_is_read_in_all_its_forms(
     headers: dict[str, str], seconds: float | None
 ) -> None:
     assert (await refused(429, headers=headers)).retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [("true", True), ("false", False), ("False ", False), ("maybe", None), (None, None)],
+)
+async def test_the_providers_word_on_trying_again_is_kept(
+    word: str | None, expected: bool | None
+) -> None:
+    headers = {} if word is None else {"x-should-retry": word}
+    error = await refused(400, headers=headers)
+    assert error.should_retry is expected
+    assert error.unsent is False
+
+
+async def test_what_is_no_refusal_is_not_read_for_a_word_on_trying_again() -> None:
+    headers = {"x-should-retry": "true", "retry-after": "7"}
+    error = await refused(302, headers=headers)
+    assert (error.should_retry, error.retry_after) == (None, None)
 
 
 @pytest.mark.parametrize(
