@@ -15,12 +15,12 @@ from llmgateway_server.config.schema import ProviderConfig
 from llmgateway_server.domain.capabilities import Capabilities
 from llmgateway_server.domain.catalog import ModelEntry, ProviderEntry, RouteEntry, Target
 from llmgateway_server.gateway.gateway import Gateway
-from llmgateway_server.gateway.routes import RouteTable
 from llmgateway_server.models.table import capabilities_of
 from llmgateway_server.ports.pricing import PriceBook
 from llmgateway_server.ports.provider import Provider, ProviderSettings
 from llmgateway_server.pricing import GenaiPriceBook
 from llmgateway_server.providers.dialect import DialectPlugin
+from llmgateway_server.routing.routes import RouteTable
 from llmgateway_server.tokens import OfflineCounter
 from llmgateway_server.transport.grpc.server import GatewayServer, Listener
 

@@ -20,7 +20,7 @@ from llmgateway_server.domain.events import (
 )
 from llmgateway_server.domain.timers import Timers
 from llmgateway_server.gateway.gateway import Gateway
-from llmgateway_server.gateway.routes import RouteTable
+from llmgateway_server.routing.routes import RouteTable
 from llmgateway_server.transport.grpc.call import Call, MethodBudget
 from llmgateway_server.transport.grpc.generation import GenerationHandlers
 from support.gateway import question

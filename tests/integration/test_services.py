@@ -14,8 +14,8 @@ from llmgateway.v1 import generation_service_pb2 as pb
 from llmgateway_server.domain.catalog import ProviderEntry
 from llmgateway_server.domain.timers import Timers
 from llmgateway_server.gateway.gateway import Gateway
-from llmgateway_server.gateway.routes import RouteTable
 from llmgateway_server.ports.provider import Provider
+from llmgateway_server.routing.routes import RouteTable
 from support.gateway import Failed, ask, failure_of, gateway_to, question, rest_of, serving, text_of
 from support.grpc_raw import RawGrpc, frame_message
 from support.money import FixedPrices, FourBytesAToken

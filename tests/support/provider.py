@@ -14,13 +14,13 @@ from llmgateway_server.domain.events import ProviderEvent
 from llmgateway_server.domain.request import GenerationRequest
 from llmgateway_server.domain.timers import Timers
 from llmgateway_server.gateway.gateway import Gateway
-from llmgateway_server.routing.routes import RouteTable
 from llmgateway_server.ports.provider import (
     Provider,
     ProviderHealth,
     ProviderMetrics,
     ProviderSettings,
 )
+from llmgateway_server.routing.routes import RouteTable
 from support.money import FixedPrices, FourBytesAToken
 
 Batch = Sequence[ProviderEvent]

@@ -5,7 +5,15 @@ from __future__ import annotations
 from msgspec import Struct
 
 from llmgateway_server.domain.capabilities import Capabilities, Unsupported
+from llmgateway_server.domain.policies import (
+    BreakerSettings,
+    CachePolicy,
+    HedgePolicy,
+    RetryPolicy,
+    TargetLimits,
+)
 from llmgateway_server.domain.prices import Prices
+from llmgateway_server.domain.request import RecoveryMode
 from llmgateway_server.domain.timers import Timers
 
 
@@ -21,16 +29,32 @@ class Target(Struct, frozen=True):
         return f"{self.provider}/{self.model}"
 
 
+class RouteTarget(Struct, frozen=True):
+    """One target of a route, with the timers of its calls there; `weight` is for `weighted`."""
+
+    target: Target
+    timers: Timers = Timers()
+    weight: float = 1.0
+
+
 class RouteEntry(Struct, frozen=True):
     """A name that callers ask for, and where it leads.
 
-    `unsupported` is what becomes of a request that says more than its model can take.
+    `strategy` names one of the installed strategies. `unsupported` is what becomes of a request
+    that says more than its model can take, `recovery` what may follow a failure after content
+    where the caller does not say (NONE or CONTINUE). `blocked_content` is asked where a target's
+    content policy refuses a request; None: nobody is.
     """
 
     name: str
-    targets: tuple[Target, ...]
-    timers: Timers
+    targets: tuple[RouteTarget, ...]
+    strategy: str = "priority"
     unsupported: Unsupported = Unsupported.REJECT
+    recovery: RecoveryMode = RecoveryMode.CONTINUE
+    retry: RetryPolicy = RetryPolicy()
+    hedge: HedgePolicy | None = None
+    cache: CachePolicy | None = None
+    blocked_content: RouteTarget | None = None
 
 
 class ModelEntry(Struct, frozen=True):
@@ -46,6 +70,7 @@ class ProviderEntry(Struct, frozen=True):
     """A provider; with `passes_any_model` any name after `provider/` is passed through.
 
     `vendor` is who makes and bills its models, in lower case, empty where that is not known.
+    `limits` and `breaker` hold for each of its targets.
     """
 
     name: str
@@ -54,3 +79,5 @@ class ProviderEntry(Struct, frozen=True):
     timers: Timers
     vendor: str = ""
     base_url: str = ""
+    limits: TargetLimits = TargetLimits()
+    breaker: BreakerSettings = BreakerSettings()

@@ -78,11 +78,56 @@ class ToolChoice(Struct, frozen=True):
     parallel_tool_calls: bool | None = None
 
 
+class CacheMode(enum.Enum):
+    """The use of the response cache."""
+
+    DEFAULT = "default"
+    BYPASS = "bypass"
+    ONLY = "only"
+
+
+class Priority(enum.Enum):
+    """Who goes first when the gateway is full."""
+
+    INTERACTIVE = "interactive"
+    BATCH = "batch"
+
+
+class RecoveryMode(enum.Enum):
+    """What may follow when a provider fails after content was delivered; each includes the last."""
+
+    NONE = "none"
+    CONTINUE = "continue"
+    RESTART = "restart"
+
+
 class Routing(Struct, frozen=True):
-    """What the caller asks of the routing; times in seconds."""
+    """What the caller asks of the routing; times in seconds.
+
+    `provider_order` names providers to try first. `max_attempts` None: as many as the route says.
+    """
 
     first_content_timeout: float | None = None
     idle_content_timeout: float | None = None
+    provider_order: tuple[str, ...] = ()
+    disable_fallback: bool = False
+    max_attempts: int | None = None
+    cache_mode: CacheMode = CacheMode.DEFAULT
+    priority: Priority = Priority.INTERACTIVE
+
+
+class CallOptions(Struct, frozen=True):
+    """What is known of a call besides its request.
+
+    `deadline` is loop time. `recovery` None: as the route says. `previous_attempts` counts the
+    caller's own retries of this call (gRPC's `grpc-previous-rpc-attempts`); `tenant` is who pays,
+    empty where callers are not told apart.
+    """
+
+    deadline: float
+    recovery: RecoveryMode | None = None
+    previous_attempts: int = 0
+    tenant: str = ""
 
 
 class GenerationRequest(Struct, frozen=True):

@@ -10,10 +10,10 @@ from llmgateway_server.domain.answer import Route
 from llmgateway_server.domain.errors import GatewayError, Reason
 from llmgateway_server.domain.request import GenerationRequest
 from llmgateway_server.gateway.alarm import Alarm
-from llmgateway_server.gateway.fitting import fit
-from llmgateway_server.gateway.routes import Resolution
 from llmgateway_server.ports.provider import Provider
 from llmgateway_server.ports.tokens import TokenCount, TokenCounter
+from llmgateway_server.routing.fitting import fit
+from llmgateway_server.routing.routes import Resolution
 
 # An estimate is at hand, so nobody waits for an exact count as long as for an answer; seconds.
 _PATIENCE = 5.0

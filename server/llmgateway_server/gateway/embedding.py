@@ -12,8 +12,8 @@ from llmgateway_server.domain.errors import AttemptFailure, GatewayError, Reason
 from llmgateway_server.domain.ulid import new_ulid
 from llmgateway_server.gateway.accounts import Accounts
 from llmgateway_server.gateway.alarm import Alarm
-from llmgateway_server.gateway.routes import Resolution
 from llmgateway_server.ports.provider import Provider
+from llmgateway_server.routing.routes import Resolution
 
 
 class Embedding:

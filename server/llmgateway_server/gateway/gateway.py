@@ -10,10 +10,10 @@ from llmgateway_server.gateway.accounts import Accounts
 from llmgateway_server.gateway.counting import Counting
 from llmgateway_server.gateway.embedding import Embedding
 from llmgateway_server.gateway.generation import Generation
-from llmgateway_server.gateway.routes import Resolution, RouteTable
 from llmgateway_server.ports.pricing import PriceBook
 from llmgateway_server.ports.provider import Provider
 from llmgateway_server.ports.tokens import TokenCounter
+from llmgateway_server.routing.routes import Resolution, RouteTable
 
 
 class Gateway:

@@ -19,10 +19,10 @@ from llmgateway_server.domain.request import GenerationRequest
 from llmgateway_server.domain.ulid import new_ulid
 from llmgateway_server.gateway.accounts import Accounts, input_bytes
 from llmgateway_server.gateway.alarm import Alarm
-from llmgateway_server.gateway.fitting import fit
-from llmgateway_server.gateway.routes import Resolution
 from llmgateway_server.gateway.visible import VisibleEvents
 from llmgateway_server.ports.provider import Provider, ProviderStream
+from llmgateway_server.routing.fitting import fit
+from llmgateway_server.routing.routes import Resolution
 
 # Faults of a provider become STREAM_INTERRUPTED once content was delivered: a caller can then
 # only start over. What the caller itself can mend keeps its name.

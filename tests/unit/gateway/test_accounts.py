@@ -14,7 +14,7 @@ from llmgateway_server.domain.request import GenerationRequest
 from llmgateway_server.domain.timers import Timers
 from llmgateway_server.gateway.accounts import Account, Accounts, Totals
 from llmgateway_server.gateway.generation import Generation
-from llmgateway_server.gateway.routes import Resolution
+from llmgateway_server.routing.routes import Resolution
 from support.money import PRICES, FixedPrices, FourBytesAToken, accounts_for
 from support.provider import ScriptedProvider, Step
 from support.virtual_time import run_virtual

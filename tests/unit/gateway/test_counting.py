@@ -10,8 +10,8 @@ from llmgateway_server.domain.errors import AttemptFailure, GatewayError, Reason
 from llmgateway_server.domain.request import GenerationRequest
 from llmgateway_server.domain.timers import Timers
 from llmgateway_server.gateway.counting import Counting
-from llmgateway_server.gateway.routes import Resolution
 from llmgateway_server.ports.tokens import TokenCount
+from llmgateway_server.routing.routes import Resolution
 from support.provider import ScriptedProvider
 from support.virtual_time import run_virtual
 

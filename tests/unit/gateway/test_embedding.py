@@ -10,7 +10,7 @@ from llmgateway_server.domain.embedding import EmbeddingAnswer, EmbeddingRequest
 from llmgateway_server.domain.errors import AttemptFailure, GatewayError, Reason
 from llmgateway_server.domain.timers import Timers
 from llmgateway_server.gateway.embedding import Embedding
-from llmgateway_server.gateway.routes import Resolution
+from llmgateway_server.routing.routes import Resolution
 from support.money import accounts_for
 from support.provider import ScriptedProvider
 from support.virtual_time import run_virtual

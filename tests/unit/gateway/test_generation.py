@@ -20,7 +20,7 @@ from llmgateway_server.domain.events import (
 from llmgateway_server.domain.request import GenerationRequest, Output
 from llmgateway_server.domain.timers import Timers
 from llmgateway_server.gateway.generation import Generation
-from llmgateway_server.gateway.routes import Resolution
+from llmgateway_server.routing.routes import Resolution
 from support.money import accounts_for
 from support.provider import Batch, ScriptedProvider, Step
 from support.virtual_time import run_virtual

@@ -8,7 +8,7 @@ from llmgateway.v1 import catalog_service_pb2 as pb
 from llmgateway_server.domain.capabilities import Capabilities
 from llmgateway_server.domain.catalog import ModelEntry, ProviderEntry, RouteEntry, Target
 from llmgateway_server.domain.timers import Timers
-from llmgateway_server.gateway.routes import RouteTable
+from llmgateway_server.routing.routes import RouteTable
 from llmgateway_server.transport.grpc.catalog import CatalogHandlers
 
 FACTS = Capabilities(

@@ -13,7 +13,7 @@ from llmgateway.v1 import catalog_service_pb2 as pb
 from llmgateway_server.domain.catalog import ModelEntry, RouteEntry
 from llmgateway_server.domain.errors import GatewayError, Reason, Violation
 from llmgateway_server.domain.prices import Prices
-from llmgateway_server.gateway.routes import RouteTable
+from llmgateway_server.routing.routes import RouteTable
 from llmgateway_server.transport.grpc.boundary import Boundary, Method
 from llmgateway_server.transport.grpc.call import Call, MethodBudget
 

@@ -22,8 +22,8 @@ from llmgateway_server.domain.request import (
     ToolChoice,
     ToolMode,
 )
-from llmgateway_server.gateway.fitting import Fitted, fit
 from llmgateway_server.models import capabilities_of
+from llmgateway_server.routing.fitting import Fitted, fit
 
 REJECT, DROP = Unsupported.REJECT, Unsupported.DROP
 NONE, MINIMAL, LOW = ReasoningEffort.NONE, ReasoningEffort.MINIMAL, ReasoningEffort.LOW

@@ -7,7 +7,7 @@ from llmgateway_server.domain.content import Message, Role, TextPart
 from llmgateway_server.domain.errors import GatewayError, Reason
 from llmgateway_server.domain.request import GenerationRequest, Routing
 from llmgateway_server.domain.timers import Timers
-from llmgateway_server.gateway.routes import RouteTable
+from llmgateway_server.routing.routes import RouteTable
 
 SLOW = Timers(first_content=300.0)
 TABLE = RouteTable(

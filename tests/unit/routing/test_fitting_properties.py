@@ -19,7 +19,7 @@ from llmgateway_server.domain.request import (
     ToolChoice,
     ToolMode,
 )
-from llmgateway_server.gateway.fitting import Fitted, fit
+from llmgateway_server.routing.fitting import Fitted, fit
 
 MAYBE = st.none() | st.booleans()
 COUNT = st.none() | st.integers(1, 100)

@@ -1,0 +1,1 @@
+"""Work done once for many: finished answers kept, identical calls in flight shared."""

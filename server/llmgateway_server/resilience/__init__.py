@@ -1,0 +1,1 @@
+"""State machines of calls that survive: pure, told the time, without I/O and timers."""
