@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+
 from msgspec import Struct
 
 from llmgateway_server.domain.capabilities import Capabilities, Unsupported
@@ -81,3 +83,24 @@ class ProviderEntry(Struct, frozen=True):
     base_url: str = ""
     limits: TargetLimits = TargetLimits()
     breaker: BreakerSettings = BreakerSettings()
+
+
+class ProviderState(enum.Enum):
+    """How a provider is; the names are those of the contract's ProviderState."""
+
+    ACTIVE = "active"
+    DEGRADED = "degraded"
+    CIRCUIT_OPEN = "circuit_open"
+    DRAINING = "draining"
+    DISABLED = "disabled"
+
+
+class ProviderStatus(Struct, frozen=True):
+    """How a provider is as this replica sees it.
+
+    `since` is when it came into its state, in Unix seconds; `in_flight` counts its open requests.
+    """
+
+    state: ProviderState
+    since: float
+    in_flight: int
