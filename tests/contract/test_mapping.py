@@ -36,14 +36,17 @@ from llmgateway_server.domain.events import (
     ToolCallDelta,
 )
 from llmgateway_server.domain.request import (
+    CacheMode,
+    Priority,
     ReasoningEffort,
+    RecoveryMode,
     ResponseFormat,
     Routing,
     Sampling,
     Tool,
     ToolMode,
 )
-from llmgateway_server.transport.grpc.mapping import content, request, response
+from llmgateway_server.transport.grpc.mapping import content, options, request, response
 from llmgateway_server.transport.grpc.status import CODES
 
 
@@ -65,13 +68,17 @@ def minimal() -> pb.GenerationInput:
         (pb.ToolChoiceMode, request.TOOL_MODES),
         (pb.ReasoningEffort, request.EFFORTS),
         (pb.ResponseFormat, request.FORMATS),
+        (pb.RecoveryMode, request.RECOVERY_MODES),
+        (pb.CacheMode, options.CACHE_MODES),
+        (pb.Priority, options.PRIORITIES),
     ],
 )
 def test_every_value_that_a_caller_can_send_is_mapped(
     wire: EnumTypeWrapper, mapped: dict[int, object]
 ) -> None:
-    assert set(wire.values()) - {0} == set(mapped) - {0}
-    assert len(set(mapped.values())) == len(mapped)
+    said = {number: meaning for number, meaning in mapped.items() if number}
+    assert set(wire.values()) - {0} == set(said)
+    assert len(set(said.values())) == len(said)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +133,13 @@ def test_a_full_request_keeps_everything() -> None:
     proto.tools.add(name="f", description="does", parameters_schema_json="{}")
     proto.tool_choice.mode = pb.TOOL_CHOICE_MODE_REQUIRED
     proto.tool_choice.parallel_tool_calls = False
+    proto.routing.provider_order.extend(["second", "first"])
+    proto.routing.disable_fallback = True
+    proto.routing.max_attempts = 2
     proto.routing.first_content_timeout.FromMilliseconds(1500)
+    proto.routing.idle_content_timeout.FromMilliseconds(2500)
+    proto.routing.cache_mode = pb.CACHE_MODE_ONLY
+    proto.routing.priority = pb.PRIORITY_BATCH
     proto.labels["b"] = "2"
     proto.labels["a"] = "1"
     proto.end_user_id = "u"
@@ -155,7 +168,9 @@ def test_a_full_request_keeps_everything() -> None:
     assert mapped.tools == (Tool("f", "does", "{}"),)
     assert mapped.tool_choice.mode is ToolMode.REQUIRED
     assert mapped.tool_choice.parallel_tool_calls is False
-    assert mapped.routing == Routing(first_content_timeout=1.5)
+    assert mapped.routing == Routing(
+        1.5, 2.5, ("second", "first"), True, 2, CacheMode.ONLY, Priority.BATCH
+    )
     assert mapped.labels == (("a", "1"), ("b", "2"))
     assert mapped.end_user_id == "u"
     assert mapped.provider_options == (("openai", b'{"store": true}'),)
@@ -168,6 +183,27 @@ def test_unset_is_not_zero() -> None:
     proto.sampling.temperature = 0.0
     proto.sampling.seed = 0
     assert request.request_from(proto).sampling == Sampling(temperature=0.0, seed=0)
+
+
+def test_routing_that_says_nothing_leaves_it_to_the_route() -> None:
+    proto = minimal()
+    assert request.request_from(proto).routing == Routing()
+    proto.routing.SetInParent()
+    assert request.request_from(proto).routing == Routing()
+
+
+def test_recovery_is_left_to_the_route_or_chosen() -> None:
+    assert request.stream_options_from(pb.StreamOptions()).recovery is None
+    proto = pb.StreamOptions(recovery=pb.RECOVERY_MODE_RESTART)
+    assert request.stream_options_from(proto).recovery is RecoveryMode.RESTART
+
+
+def test_a_recovery_mode_that_nobody_knows_is_refused() -> None:
+    proto = pb.StreamOptions()
+    proto.recovery = 99  # type: ignore[assignment]
+    with pytest.raises(GatewayError) as caught:
+        request.stream_options_from(proto)
+    assert [violation.field for violation in caught.value.violations] == ["stream_options.recovery"]
 
 
 Spoil = Callable[[pb.GenerationInput], object]
@@ -240,6 +276,10 @@ Spoil = Callable[[pb.GenerationInput], object]
             lambda p: setattr(p.tool_choice, "mode", pb.TOOL_CHOICE_MODE_REQUIRED),
         ),
         ("input.routing.max_attempts", lambda p: setattr(p.routing, "max_attempts", 0)),
+        ("input.routing.provider_order", lambda p: p.routing.provider_order.append("")),
+        ("input.routing.provider_order", lambda p: p.routing.provider_order.extend("p" * 17)),
+        ("input.routing.cache_mode", lambda p: setattr(p.routing, "cache_mode", 99)),
+        ("input.routing.priority", lambda p: setattr(p.routing, "priority", 99)),
         (
             "input.routing.first_content_timeout",
             lambda p: p.routing.first_content_timeout.SetInParent(),
@@ -271,11 +311,10 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
     assert len(caught.value.violations) == 3
 
 
-def test_a_demand_for_cached_answers_only_is_refused_without_a_cache() -> None:
-    proto = minimal()
-    proto.routing.cache_mode = pb.CACHE_MODE_ONLY
+def test_a_demand_for_cached_answers_only_is_refused_where_nothing_is_cached() -> None:
+    options.refuse_cached_only(Routing(cache_mode=CacheMode.BYPASS))
     with pytest.raises(GatewayError) as caught:
-        request.request_from(proto)
+        options.refuse_cached_only(Routing(cache_mode=CacheMode.ONLY))
     assert caught.value.reason is Reason.CAPABILITY_UNSUPPORTED
 
 

@@ -9,6 +9,7 @@ from llmgateway_server.domain.fold import Fold
 from llmgateway_server.gateway.gateway import Gateway
 from llmgateway_server.transport.grpc.boundary import Boundary, Method, Write
 from llmgateway_server.transport.grpc.call import Call, MethodBudget
+from llmgateway_server.transport.grpc.mapping.options import refuse_cached_only
 from llmgateway_server.transport.grpc.mapping.request import request_from, stream_options_from
 from llmgateway_server.transport.grpc.mapping.response import answer_to
 from llmgateway_server.transport.grpc.writer import StreamWriter
@@ -75,7 +76,9 @@ class GenerationHandlers:
         self, request: pb.CountTokensRequest, call: Call
     ) -> pb.CountTokensResponse:
         """How many tokens the request's input has."""
-        counting = self._gateway.count_tokens(request_from(request.input), call.deadline)
+        asked = request_from(request.input)
+        refuse_cached_only(asked.routing)
+        counting = self._gateway.count_tokens(asked, call.deadline)
         try:
             count = await counting.count()
         finally:

@@ -27,7 +27,7 @@ def embedding_request_from(proto: pb.EmbedRequest) -> EmbeddingRequest:
 
     Raises:
         GatewayError: REQUEST_INVALID with every field that breaks a rule of the contract;
-            CAPABILITY_UNSUPPORTED for a demand that this gateway cannot meet.
+            CAPABILITY_UNSUPPORTED where only a cached answer would do.
     """
     found = Violations()
     inputs = tuple(proto.inputs)
@@ -53,7 +53,7 @@ def embedding_request_from(proto: pb.EmbedRequest) -> EmbeddingRequest:
         labels=labels_from(proto.labels, "labels", found),
     )
     found.raise_if_any()
-    refuse_cached_only(proto.routing)
+    refuse_cached_only(request.routing)
     return request
 
 

@@ -13,6 +13,7 @@ from llmgateway_server.domain.request import (
     GenerationRequest,
     Output,
     ReasoningEffort,
+    RecoveryMode,
     ResponseFormat,
     Routing,
     Sampling,
@@ -25,7 +26,6 @@ from llmgateway_server.transport.grpc.mapping.options import (
     labels_from,
     model_from,
     provider_options_from,
-    refuse_cached_only,
     routing_from,
 )
 from llmgateway_server.transport.grpc.mapping.violations import Violations
@@ -52,9 +52,12 @@ TOOL_MODES = {
     pb.TOOL_CHOICE_MODE_NONE: ToolMode.NONE,
     pb.TOOL_CHOICE_MODE_REQUIRED: ToolMode.REQUIRED,
 }
-
-# An enum's own `values()` is a new list each time.
-_RECOVERY_MODES = frozenset(pb.RecoveryMode.values())
+RECOVERY_MODES = {
+    pb.RECOVERY_MODE_UNSPECIFIED: None,
+    pb.RECOVERY_MODE_NONE: RecoveryMode.NONE,
+    pb.RECOVERY_MODE_CONTINUE: RecoveryMode.CONTINUE,
+    pb.RECOVERY_MODE_RESTART: RecoveryMode.RESTART,
+}
 
 _MOST_MESSAGES = 2048
 _MOST_STOPS = 16
@@ -63,23 +66,22 @@ _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class StreamOptions(Struct, frozen=True):
-    """How the caller wants its stream; seconds."""
+    """How the caller wants its stream; seconds. `recovery` None: as the route says."""
 
     max_coalesce_delay: float = 0.0
     heartbeat_interval: float = 15.0
+    recovery: RecoveryMode | None = None
 
 
 def request_from(proto: pb.GenerationInput) -> GenerationRequest:
     """The request that a caller sent.
 
     Raises:
-        GatewayError: REQUEST_INVALID with every field that breaks a rule of the contract;
-            CAPABILITY_UNSUPPORTED for a demand that this gateway cannot meet.
+        GatewayError: REQUEST_INVALID with every field that breaks a rule of the contract.
     """
     found = Violations()
     request = _request_from(proto, found)
     found.raise_if_any()
-    refuse_cached_only(proto.routing)
     return request
 
 
@@ -87,7 +89,7 @@ def stream_options_from(proto: pb.StreamOptions) -> StreamOptions:
     """The stream options that a caller sent.
 
     Raises:
-        GatewayError: REQUEST_INVALID where a time is out of its range.
+        GatewayError: REQUEST_INVALID where a time is out of its range or a mode is unknown.
     """
     found = Violations()
     options = StreamOptions()
@@ -98,10 +100,10 @@ def stream_options_from(proto: pb.StreamOptions) -> StreamOptions:
     if proto.HasField("heartbeat_interval"):
         path = "stream_options.heartbeat_interval"
         interval = found.seconds(path, proto.heartbeat_interval, 0.1, 3600.0)
-    if proto.recovery not in _RECOVERY_MODES:
+    if proto.recovery not in RECOVERY_MODES:
         found.add("stream_options.recovery", "is no RecoveryMode that this server knows")
     found.raise_if_any()
-    return StreamOptions(delay, interval)
+    return StreamOptions(delay, interval, RECOVERY_MODES.get(proto.recovery))
 
 
 def _request_from(proto: pb.GenerationInput, found: Violations) -> GenerationRequest:
