@@ -59,6 +59,8 @@ def test_every_error_says_its_reason_in_our_domain(reason: Reason) -> None:
         (Reason.PROVIDER_CREDENTIALS_REJECTED, grpc.StatusCode.INTERNAL),
         (Reason.PROVIDER_QUOTA_EXHAUSTED, grpc.StatusCode.RESOURCE_EXHAUSTED),
         (Reason.PROVIDER_RATE_LIMITED, grpc.StatusCode.RESOURCE_EXHAUSTED),
+        (Reason.NO_PROVIDER_AVAILABLE, grpc.StatusCode.UNAVAILABLE),
+        (Reason.GATEWAY_OVERLOADED, grpc.StatusCode.UNAVAILABLE),
         (Reason.GATEWAY_DRAINING, grpc.StatusCode.UNAVAILABLE),
         (Reason.MODEL_NOT_FOUND, grpc.StatusCode.NOT_FOUND),
         (Reason.ROUTE_MISCONFIGURED, grpc.StatusCode.INTERNAL),
@@ -131,8 +133,26 @@ def test_a_call_that_cost_an_attempt_is_not_to_be_repeated_by_layers_above() -> 
     assert pushback(GatewayError(Reason.PROVIDER_ERROR, "no", attempt=ATTEMPT)) == "-1"
 
 
-def test_a_draining_replica_asks_to_be_left_alone_for_a_while() -> None:
-    assert pushback(GatewayError(Reason.GATEWAY_DRAINING, "no", retry_after=1.0)) == "1000"
+NOT_TAKEN = [Reason.GATEWAY_OVERLOADED, Reason.GATEWAY_DRAINING, Reason.NO_PROVIDER_AVAILABLE]
+
+
+@pytest.mark.parametrize("reason", NOT_TAKEN)
+@pytest.mark.parametrize(("after", "told"), [(1.5, "1500"), (0.0, "1"), (0.0004, "1")])
+def test_a_call_that_was_not_taken_may_come_again_after_a_while(
+    reason: Reason, after: float, told: str
+) -> None:
+    error = GatewayError(reason, "no", retry_after=after)
+    assert pushback(error) == told
+    assert "google.rpc.RetryInfo" in details(error)
+
+
+@pytest.mark.parametrize("reason", NOT_TAKEN)
+def test_a_call_that_found_nobody_after_an_attempt_is_not_to_be_repeated(reason: Reason) -> None:
+    assert pushback(GatewayError(reason, "no", retry_after=1.5, attempt=ATTEMPT)) == "-1"
+
+
+def test_a_provider_that_wants_to_be_left_alone_is_no_pushback_of_ours() -> None:
+    assert pushback(GatewayError(Reason.PROVIDER_OVERLOADED, "no", retry_after=1.0)) is None
 
 
 def test_an_error_of_the_callers_own_needs_no_pushback() -> None:

@@ -25,7 +25,8 @@ logger = logging.getLogger(__name__)
 # grpc itself accepts a little more (server.py), so that a caller who sends too much learns why.
 MAX_REQUEST_BYTES = 20 * 1024 * 1024
 
-# What a caller can do nothing about, and nobody else would notice.
+# What a caller can do nothing about, and nobody else would notice. Not what hits every call at
+# once, shed calls and open breakers: a line for each would be an outage of its own.
 _FOR_THE_OPERATOR = frozenset(
     {
         Reason.PROVIDER_CREDENTIALS_REJECTED,

@@ -36,12 +36,19 @@ CODES = {
     Reason.PROVIDER_OVERLOADED: grpc.StatusCode.UNAVAILABLE,
     Reason.PROVIDER_CONFLICT: grpc.StatusCode.ABORTED,
     Reason.PROVIDER_PROTOCOL_ERROR: grpc.StatusCode.INTERNAL,
+    Reason.NO_PROVIDER_AVAILABLE: grpc.StatusCode.UNAVAILABLE,
     Reason.STREAM_INTERRUPTED: grpc.StatusCode.UNAVAILABLE,
     Reason.READER_TOO_SLOW: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.DEADLINE_EXCEEDED: grpc.StatusCode.DEADLINE_EXCEEDED,
+    Reason.GATEWAY_OVERLOADED: grpc.StatusCode.UNAVAILABLE,
     Reason.GATEWAY_DRAINING: grpc.StatusCode.UNAVAILABLE,
     Reason.INTERNAL: grpc.StatusCode.INTERNAL,
 }
+
+# The gateway could not take the call at all: a client may send it again, but not at once.
+_NOT_TAKEN = frozenset(
+    {Reason.NO_PROVIDER_AVAILABLE, Reason.GATEWAY_OVERLOADED, Reason.GATEWAY_DRAINING}
+)
 
 # grpc's own limit for all trailers is 8 KiB; past it a client sees another status altogether.
 _MOST_BYTES = 4096
@@ -88,8 +95,8 @@ def _pushback(error: GatewayError) -> int | None:
     """Milliseconds; -1 where paid attempts were made, so that no layer above repeats them."""
     if error.attempts or error.partial_output_sent:
         return -1
-    if error.reason is Reason.GATEWAY_DRAINING and error.retry_after is not None:
-        return int(error.retry_after * 1000)
+    if error.reason in _NOT_TAKEN and error.retry_after is not None:
+        return max(1, int(error.retry_after * 1000))
     return None
 
 
