@@ -18,6 +18,8 @@ from llmgateway_server.domain.errors import Reason
 from llmgateway_server.providers.dialect import Failure, WireError
 from llmgateway_server.providers.openai_errors import failure_in_answer
 from llmgateway_server.providers.request_writing import Json, provider_options, said
+from llmgateway_server.providers.token_counts import count as count_of
+from llmgateway_server.providers.token_counts import fields_of
 
 # Texts that one call may embed.
 MAX_INPUTS: Final = 2048
@@ -26,8 +28,6 @@ _BOM: Final = b"\xef\xbb\xbf"
 _FLOAT: Final = 4
 _RESERVED_OPTIONS: Final = ("model", "input")
 _OPENAI_OPTIONS: Final = frozenset({"dimensions", "encoding_format", "user"})
-# The contract counts in int32.
-_MAX_COUNT: Final = 2**31 - 1
 
 
 class _Embedding(Struct, gc=False):
@@ -37,14 +37,9 @@ class _Embedding(Struct, gc=False):
     index: int | None = None
 
 
-class _TokenUsage(Struct, gc=False):
-    prompt_tokens: int | float | None = None
-    total_tokens: int | float | None = None
-
-
 class _Body(Struct, gc=False):
     data: list[_Embedding] | None = None
-    usage: _TokenUsage | None = None
+    usage: Any = None
     error: Any = None
 
 
@@ -119,9 +114,11 @@ def _packed(embedding: str | list[float]) -> bytes:
     return vector
 
 
-def _usage(usage: _TokenUsage | None) -> Usage:
-    count = None if usage is None else usage.prompt_tokens or usage.total_tokens
-    return Usage(input_token_count=int(min(max(count or 0, 0), _MAX_COUNT)))
+def _usage(usage: Any) -> Usage:
+    fields = fields_of(usage)
+    return Usage(
+        input_token_count=count_of(fields, "prompt_tokens") or count_of(fields, "total_tokens")
+    )
 
 
 def _malformed(message: str) -> WireError:

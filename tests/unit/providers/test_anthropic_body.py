@@ -91,7 +91,6 @@ def test_a_stop_sequence_is_named() -> None:
         message({"type": 5, "text": 5}),
         message({"type": "tool_use", "id": "a", "input": {}}),
         message({"type": "tool_use", "id": "a", "name": "f", "input": "x"}),
-        message({"type": "text", "text": "x"}, usage="many"),
     ],
 )
 def test_what_is_no_message_is_a_failure(body: bytes) -> None:

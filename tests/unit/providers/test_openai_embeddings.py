@@ -145,7 +145,6 @@ def test_usage_is_counted_as_the_contract_counts(usage: Any, count: int) -> None
         answer(item(["1"])),
         answer(item({"0": 1})),
         answer({"index": 0}),
-        answer(item([1.0]), usage={"prompt_tokens": "7"}),
         b'{"data": [{"embedding": [1' + b"0" * 400 + b"]}]}",
     ],
 )

@@ -11,7 +11,6 @@ from llmgateway_server.domain.errors import Reason
 from llmgateway_server.domain.events import ProviderEvent
 from llmgateway_server.providers.anthropic.assembly import Assembly
 from llmgateway_server.providers.anthropic.failure import failure_in_answer
-from llmgateway_server.providers.anthropic.usage import token_count
 from llmgateway_server.providers.anthropic.wire import (
     BLOCK,
     BODY,
@@ -19,11 +18,14 @@ from llmgateway_server.providers.anthropic.wire import (
     OUTLINE,
     TOKEN_COUNT,
     Block,
+    Body,
     Event,
 )
 from llmgateway_server.providers.dialect import Failure, WireError
 from llmgateway_server.providers.event_decoder import EventDecoder, malformed
 from llmgateway_server.providers.eventstream import ServerEvent
+from llmgateway_server.providers.second_reading import reread
+from llmgateway_server.providers.token_counts import told
 
 _BOM: Final = b"\xef\xbb\xbf"
 _DONE: Final = b"[DONE]"
@@ -56,8 +58,10 @@ class MessageStream(EventDecoder):
         try:
             fields = EVENT.decode(data)
         except (ValueError, RecursionError):
-            _check_unread(data)
-            return
+            read = _event_after_all(data)
+            if read is None:
+                return
+            fields = read
         delta = fields.delta
         if delta is not None and delta.type == "text_delta":
             # Nearly all events are these.
@@ -113,11 +117,7 @@ def decode_body(body: bytes) -> list[ProviderEvent]:
         WireError: it is an error, or no answer.
     """
     body = body.removeprefix(_BOM)
-    try:
-        message = BODY.decode(body)
-    except (ValueError, RecursionError):
-        _check_error(body)
-        raise WireError(malformed("its answer is no message")) from None
+    message = _body(body)
     if message.type == "error" or message.error:
         raise WireError(failure_in_answer(body))
     if message.content is None:
@@ -136,6 +136,18 @@ def decode_body(body: bytes) -> list[ProviderEvent]:
     return out
 
 
+def _body(body: bytes) -> Body:
+    try:
+        return BODY.decode(body)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return reread(BODY, body)
+    except (ValueError, RecursionError):
+        _check_error(body)
+        raise WireError(malformed("its answer is no message")) from None
+
+
 def decode_count(body: bytes) -> int:
     """The number that count_tokens answers.
 
@@ -150,9 +162,10 @@ def decode_count(body: bytes) -> int:
         raise WireError(malformed("its answer is no count")) from None
     if count.type == "error" or count.error:
         raise WireError(failure_in_answer(body))
-    if count.input_tokens is None:
+    number = told({"input_tokens": count.input_tokens}, "input_tokens")
+    if number is None:
         raise WireError(malformed("its answer is no count"))
-    return token_count(count.input_tokens)
+    return number
 
 
 def _block(raw: msgspec.Raw) -> Block | None:
@@ -166,6 +179,19 @@ def _block(raw: msgspec.Raw) -> Block | None:
             kind = None
         if not isinstance(kind, str) or kind in _BLOCKS:
             raise WireError(malformed("its answer holds a block that is none")) from None
+        return None
+
+
+def _event_after_all(data: bytes) -> Event | None:
+    """An event that is no JSON to the letter; None where it says nothing that is read.
+
+    Raises:
+        WireError: it is an error, or had to be understood.
+    """
+    try:
+        return reread(EVENT, data)
+    except (ValueError, RecursionError):
+        _check_unread(data)
         return None
 
 

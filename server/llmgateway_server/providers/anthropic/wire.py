@@ -10,29 +10,11 @@ from typing import Any, Final
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
-Number = int | float | None
-
-
-class OutputDetails(Struct, gc=False):
-    """What the output's tokens were."""
-
-    thinking_tokens: Number = None
-
-
-class TokenUsage(Struct, gc=False):
-    """Token counts; what the cache read or wrote comes beside `input_tokens`."""
-
-    input_tokens: Number = None
-    cache_creation_input_tokens: Number = None
-    cache_read_input_tokens: Number = None
-    output_tokens: Number = None
-    output_tokens_details: OutputDetails | None = None
-
 
 class StartedMessage(Struct, gc=False):
     """The message of message_start."""
 
-    usage: TokenUsage | None = None
+    usage: Any = None
 
 
 class Block(Struct, gc=False):
@@ -68,7 +50,7 @@ class Event(Struct, gc=False):
     delta: Delta | None = None
     content_block: Block | None = None
     message: StartedMessage | None = None
-    usage: TokenUsage | None = None
+    usage: Any = None
     error: Any = None
 
 
@@ -79,7 +61,7 @@ class Body(Struct, gc=False):
     content: list[Raw] | None = None
     stop_reason: str | None = None
     stop_sequence: str | None = None
-    usage: TokenUsage | None = None
+    usage: Any = None
     error: Any = None
 
 
@@ -87,7 +69,7 @@ class TokenCount(Struct, gc=False):
     """The answer of count_tokens."""
 
     type: str = ""
-    input_tokens: Number = None
+    input_tokens: Any = None
     error: Any = None
 
 

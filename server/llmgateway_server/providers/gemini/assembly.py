@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -29,6 +29,9 @@ from llmgateway_server.providers.gemini.wire import (
     Part,
 )
 from llmgateway_server.providers.part_index import PartIndex, PartKind
+
+# What an event says that has no counts; it does not take back those of an earlier one.
+_NO_USAGE: Final = frozenset({b"null", b"{}"})
 
 
 class Assembly:
@@ -64,7 +67,7 @@ class Assembly:
         """
         if chunk.error is not None:
             raise WireError(failure_in_answer(chunk.error))
-        if chunk.usage_metadata:
+        if chunk.usage_metadata and bytes(chunk.usage_metadata) not in _NO_USAGE:
             self._usage = chunk.usage_metadata
         if chunk.response_id:
             self.answer_id = chunk.response_id
@@ -73,7 +76,7 @@ class Assembly:
             self._block_word = feedback.block_reason
         for candidate in chunk.candidates or ():
             # One answer is asked for; of several the first is heard.
-            if not candidate.index:
+            if candidate is not None and not candidate.index:
                 self._hear(candidate, out)
 
     def flush(self, out: list[ProviderEvent]) -> None:
@@ -92,7 +95,8 @@ class Assembly:
         if self._finish_word:
             reason = finish_reason(self._finish_word, has_tool_calls=self._call_count > 0)
             finish = Finish(reason, self._finish_word)
-        elif self._block_word and not self._began:
+        elif self._block_word:
+            # Of the prompt, or of what was begun for it.
             finish = Finish(FinishReason.CONTENT_FILTER, self._block_word)
         elif self._began:
             raise WireError(
@@ -109,7 +113,7 @@ class Assembly:
         self._began = True
         content = candidate.content
         if content is not None and content.parts:
-            for part in content.parts:
+            for part in filter(None, content.parts):
                 # Nearly all parts are more text and nothing else.
                 if part.thought_signature or part.thought or part.function_call is not None:
                     self.flush(out)

@@ -14,7 +14,8 @@ from llmgateway_server.providers.dialect import WireError
 from llmgateway_server.providers.event_decoder import EventDecoder, malformed
 from llmgateway_server.providers.eventstream import ServerEvent
 from llmgateway_server.providers.gemini.assembly import Assembly
-from llmgateway_server.providers.gemini.wire import CHUNK, CHUNKS
+from llmgateway_server.providers.gemini.wire import CHUNK, CHUNKS, Chunk
+from llmgateway_server.providers.second_reading import reread
 
 _BOM: Final = b"\xef\xbb\xbf"
 # A line of a stream of events begins with the name of a field.
@@ -70,9 +71,9 @@ class GeminiStream(EventDecoder):
         try:
             chunk = CHUNK.decode(event.data)
         except (ValueError, RecursionError):
-            if event.data.strip():
-                raise WireError(malformed("it sent an event that is no chunk")) from None
-            return
+            if not event.data.strip():
+                return
+            chunk = _chunk_after_all(event.data)
         self._answer.add(chunk, out)
 
     def _close_unannounced(self, out: list[ProviderEvent]) -> None:
@@ -94,7 +95,7 @@ def decode_body(body: bytes) -> list[ProviderEvent]:
     """
     body = body.removeprefix(_BOM).lstrip()
     try:
-        chunks = CHUNKS.decode(body) if body.startswith(b"[") else [CHUNK.decode(body)]
+        chunks = _chunks(body)
     except (ValueError, RecursionError):
         raise WireError(malformed("its answer is no completion")) from None
     out: list[ProviderEvent] = []
@@ -103,3 +104,19 @@ def decode_body(body: bytes) -> list[ProviderEvent]:
         answer.add(chunk, out)
     answer.close(out)
     return out
+
+
+def _chunk_after_all(data: bytes) -> Chunk:
+    try:
+        return reread(CHUNK, data)
+    except (ValueError, RecursionError):
+        raise WireError(malformed("it sent an event that is no chunk")) from None
+
+
+def _chunks(body: bytes) -> list[Chunk]:
+    if not body.startswith(b"["):
+        body = b"[" + body + b"]"
+    try:
+        return CHUNKS.decode(body)
+    except (ValueError, RecursionError):
+        return reread(CHUNKS, body)

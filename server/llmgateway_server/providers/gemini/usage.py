@@ -7,38 +7,34 @@ from __future__ import annotations
 
 from typing import Final
 
-from msgspec import Raw
+import msgspec
 
 from llmgateway_server.domain.answer import Usage
-from llmgateway_server.providers.gemini.wire import TOKEN_USAGE, Number, TokenUsage
+from llmgateway_server.providers.token_counts import count, fields_of, inclusive, told
 
-# The contract counts in int32.
-_MAX: Final = 2**31 - 1
-_NOTHING: Final = TokenUsage()
+_COUNTS: Final = (
+    "promptTokenCount",
+    "candidatesTokenCount",
+    "thoughtsTokenCount",
+    "toolUsePromptTokenCount",
+    "cachedContentTokenCount",
+)
 
 
-def reported_usage(data: Raw) -> Usage | None:
+def reported_usage(data: msgspec.Raw) -> Usage | None:
     """The `usageMetadata` of an answer in our convention; None where nothing is reported.
 
     Google counts thoughts beside the candidates, and what its own tools read beside the prompt;
-    what came from a cache is part of the prompt.
+    what came from a cache is part of the prompt. A count of zero is left out.
     """
     try:
-        usage = TOKEN_USAGE.decode(data)
+        fields = fields_of(msgspec.json.decode(data))
     except (ValueError, RecursionError):
         return None
-    if usage == _NOTHING:
+    if told(fields, *_COUNTS) is None:
         return None
-    prompt = _count(usage.prompt_token_count) + _count(usage.tool_use_prompt_token_count)
-    thoughts = _count(usage.thoughts_token_count)
-    output = _count(usage.candidates_token_count) + thoughts
-    return Usage(
-        input_token_count=min(prompt, _MAX),
-        output_token_count=min(output, _MAX),
-        cached_input_token_count=min(_count(usage.cached_content_token_count), prompt),
-        reasoning_token_count=thoughts,
-    )
-
-
-def _count(value: Number) -> int:
-    return 0 if value is None else int(min(max(value, 0), _MAX))
+    prompt = count(fields, "promptTokenCount") + count(fields, "toolUsePromptTokenCount")
+    thoughts = count(fields, "thoughtsTokenCount")
+    output = count(fields, "candidatesTokenCount") + thoughts
+    cached = min(count(fields, "cachedContentTokenCount"), prompt)
+    return inclusive(prompt, output, cached, 0, thoughts)

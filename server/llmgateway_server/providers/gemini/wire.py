@@ -10,8 +10,6 @@ from typing import Any, Final
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
-Number = int | float | None
-
 
 class FunctionCall(Struct, gc=False):
     """A call, always whole; most models give it no id."""
@@ -33,7 +31,7 @@ class Part(Struct, rename="camel", gc=False):
 class Content(Struct, gc=False):
     """What a candidate says in one chunk."""
 
-    parts: list[Part] | None = None
+    parts: list[Part | None] | None = None
 
 
 class Candidate(Struct, rename="camel", gc=False):
@@ -50,23 +48,13 @@ class PromptFeedback(Struct, rename="camel", gc=False):
     block_reason: str | None = None
 
 
-class TokenUsage(Struct, rename="camel", gc=False):
-    """Token counts; a count of zero is left out."""
-
-    prompt_token_count: Number = None
-    cached_content_token_count: Number = None
-    tool_use_prompt_token_count: Number = None
-    candidates_token_count: Number = None
-    thoughts_token_count: Number = None
-
-
 class Chunk(Struct, rename="camel", gc=False):
     """An event of a stream, or a whole answer: both are a GenerateContentResponse.
 
     Every event has a usage and only the last one counts, so it is not read before it is wanted.
     """
 
-    candidates: list[Candidate] | None = None
+    candidates: list[Candidate | None] | None = None
     usage_metadata: Raw = Raw()
     prompt_feedback: PromptFeedback | None = None
     response_id: str | None = None
@@ -96,6 +84,5 @@ class Vectors(Struct, rename="camel", gc=False):
 
 CHUNK: Final = Decoder(Chunk)
 CHUNKS: Final = Decoder(list[Chunk])
-TOKEN_USAGE: Final = Decoder(TokenUsage)
 TOKEN_TOTAL: Final = Decoder(TokenTotal)
 VECTORS: Final = Decoder(Vectors)

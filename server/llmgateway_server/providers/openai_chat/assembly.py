@@ -94,7 +94,7 @@ class Assembly:
         reasoning = message.reasoning_content or message.reasoning
         if reasoning:
             self._reason(reasoning, out)
-        if message.reasoning_details:
+        if isinstance(message.reasoning_details, list):
             self._details.add(message.reasoning_details)
         content = message.content
         if content:
@@ -106,7 +106,7 @@ class Assembly:
             self._refused = True
             out.append(TextDelta(self._parts.of(PartKind.TEXT), message.refusal))
         if message.tool_calls:
-            for piece in message.tool_calls:
+            for piece in filter(None, message.tool_calls):
                 self._tool_calls.add(piece, out)
 
     def _reason(self, text: str, out: list[ProviderEvent]) -> None:

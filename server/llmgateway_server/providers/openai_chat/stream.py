@@ -12,10 +12,13 @@ from llmgateway_server.providers.event_decoder import EventDecoder, malformed
 from llmgateway_server.providers.eventstream import ServerEvent
 from llmgateway_server.providers.openai_chat.assembly import Assembly
 from llmgateway_server.providers.openai_chat.usage import reported_usage
-from llmgateway_server.providers.openai_chat.wire import BODY, CHUNK, Chunk
+from llmgateway_server.providers.openai_chat.wire import BODY, CHUNK, Body, Chunk
 from llmgateway_server.providers.openai_errors import failure_in_answer
+from llmgateway_server.providers.second_reading import reread
+from llmgateway_server.providers.token_counts import fields_of
 
 _DONE: Final = b"[DONE]"
+_NOTHING: Final = frozenset({b"", _DONE})
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -47,9 +50,9 @@ class ChatStream(EventDecoder):
             text = data.strip()
             if text == _DONE:
                 self._close(out)
-            elif text:
-                raise WireError(malformed("it sent an event that is no chunk")) from None
-            return
+            if text in _NOTHING:
+                return
+            chunk = _chunk_after_all(data)
         only_text = _only_text(chunk)
         if only_text:
             self._answer.add_text(only_text)
@@ -60,9 +63,11 @@ class ChatStream(EventDecoder):
         usage = reported_usage(chunk)
         if usage is not None:
             self._answer.usage = usage
-        if chunk.error or chunk.object == "error" or (chunk.x_groq and chunk.x_groq.error):
+        if chunk.error or chunk.object == "error" or fields_of(chunk.x_groq).get("error"):
             raise WireError(failure_in_answer(data))
         for choice in chunk.choices or ():
+            if choice is None:
+                continue
             if choice.error:
                 raise WireError(failure_in_answer(data))
             # One answer is asked for; a server that gives several is heard on the first.
@@ -94,12 +99,12 @@ def decode_body(body: bytes) -> list[ProviderEvent]:
     """
     body = body.removeprefix(_BOM)
     try:
-        answer = BODY.decode(body)
+        answer = _body(body)
     except (ValueError, RecursionError):
         raise WireError(malformed("its answer is no completion")) from None
     if answer.error or answer.object == "error":
         raise WireError(failure_in_answer(body))
-    choice = answer.choices[0] if answer.choices else None
+    choice = next(filter(None, answer.choices or ()), None)
     if choice is not None and choice.error:
         raise WireError(failure_in_answer(body))
     if choice is None or (choice.message is None and not choice.finish_reason):
@@ -110,6 +115,20 @@ def decode_body(body: bytes) -> list[ProviderEvent]:
     assembly.add(choice.message, choice, out)
     assembly.close(out)
     return out
+
+
+def _chunk_after_all(data: bytes) -> Chunk:
+    try:
+        return reread(CHUNK, data)
+    except (ValueError, RecursionError):
+        raise WireError(malformed("it sent an event that is no chunk")) from None
+
+
+def _body(body: bytes) -> Body:
+    try:
+        return BODY.decode(body)
+    except (ValueError, RecursionError):
+        return reread(BODY, body)
 
 
 def _only_text(chunk: Chunk) -> str:
@@ -125,9 +144,10 @@ def _only_text(chunk: Chunk) -> str:
     ):
         return ""
     choice = choices[0]
-    delta = choice.delta
+    delta = choice.delta if choice is not None else None
     if (
-        delta is None
+        choice is None
+        or delta is None
         or choice.index
         or choice.finish_reason is not None
         or choice.stop_reason is not None

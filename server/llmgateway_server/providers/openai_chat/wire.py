@@ -1,5 +1,8 @@
 """What the server sends: only the fields that are read, as loosely typed as servers differ.
 
+What an answer can do without (counts, details) may be of any type here; what it is made of may
+not, since leaving it out would change what was said.
+
 Source: https://platform.openai.com/docs/api-reference/chat, and recorded answers of the servers
 that imitate it.
 """
@@ -10,8 +13,6 @@ from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.json import Decoder
-
-Number = int | float | None
 
 
 class Function(Struct, gc=False):
@@ -41,8 +42,8 @@ class Message(Struct, gc=False):
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
-    reasoning_details: list[Any] | None = None
-    tool_calls: list[ToolCall] | None = None
+    reasoning_details: Any = None
+    tool_calls: list[ToolCall | None] | None = None
 
 
 class StreamChoice(Struct, gc=False):
@@ -51,7 +52,8 @@ class StreamChoice(Struct, gc=False):
     index: int | None = None
     delta: Message | None = None
     finish_reason: str | None = None
-    stop_reason: str | int | None = None
+    stop_reason: Any = None
+    usage: Any = None
     error: Any = None
 
 
@@ -60,59 +62,32 @@ class BodyChoice(Struct, gc=False):
 
     message: Message | None = None
     finish_reason: str | None = None
-    stop_reason: str | int | None = None
-    error: Any = None
-
-
-class PromptDetails(Struct, gc=False):
-    """What the prompt's tokens were."""
-
-    cached_tokens: Number = None
-    cache_write_tokens: Number = None
-
-
-class CompletionDetails(Struct, gc=False):
-    """What the completion's tokens were."""
-
-    reasoning_tokens: Number = None
-
-
-class TokenUsage(Struct, gc=False):
-    """Token counts; DeepSeek's older models report cached ones as `prompt_cache_hit_tokens`."""
-
-    prompt_tokens: Number = None
-    completion_tokens: Number = None
-    total_tokens: Number = None
-    prompt_tokens_details: PromptDetails | None = None
-    completion_tokens_details: CompletionDetails | None = None
-    prompt_cache_hit_tokens: Number = None
-
-
-class Groq(Struct, gc=False):
-    """Groq's own corner of a chunk."""
-
-    usage: TokenUsage | None = None
+    stop_reason: Any = None
+    usage: Any = None
     error: Any = None
 
 
 class Chunk(Struct, gc=False):
-    """One event of a stream; `object` is "error" in errors of older vLLM servers."""
+    """One event of a stream.
 
-    choices: list[StreamChoice] | None = None
-    usage: TokenUsage | None = None
+    `object` is "error" in errors of older vLLM servers; `x_groq` is Groq's own corner.
+    """
+
+    choices: list[StreamChoice | None] | None = None
+    usage: Any = None
     error: Any = None
-    object: str | None = None
-    x_groq: Groq | None = None
+    object: Any = None
+    x_groq: Any = None
 
 
 class Body(Struct, gc=False):
     """A whole answer."""
 
-    choices: list[BodyChoice] | None = None
-    usage: TokenUsage | None = None
+    choices: list[BodyChoice | None] | None = None
+    usage: Any = None
     error: Any = None
-    object: str | None = None
-    x_groq: Groq | None = None
+    object: Any = None
+    x_groq: Any = None
 
 
 CHUNK: Final = Decoder(Chunk)

@@ -149,7 +149,7 @@ class Output:
         failure = failure_of(response, status)
         if failure is not None:
             raise WireError(failure)
-        self._complete_all(response.output or [], out)
+        self._complete_all(list(filter(None, response.output or ())), out)
         calls = [item for item in self._items if item.kind == "function_call"]
         for call in calls:
             if call.part_index is None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import Raw
+
 from llmgateway_server.domain.answer import Usage
 from llmgateway_server.domain.errors import Reason
 from llmgateway_server.domain.events import ProviderEvent
@@ -18,9 +20,11 @@ from llmgateway_server.providers.openai_responses.wire import (
     ITEM,
     RESPONSE,
     Event,
+    Response,
 )
+from llmgateway_server.providers.second_reading import reread
 
-_DONE: Final = b"[DONE]"
+_NOTHING: Final = frozenset({b"", b"[DONE]"})
 _BOM: Final = b"\xef\xbb\xbf"
 _TEXT: Final = "response.output_text.delta"
 _TYPES: Final = "response."
@@ -56,17 +60,16 @@ class ResponseStream(EventDecoder):
         if event.event == "error":
             raise WireError(failure_in_answer(data))
         try:
-            fields = EVENT.decode(data)
+            fields = _event(data)
+            if fields is None:
+                return
             if fields.type == _TEXT:
                 self._output.add_text(fields, out)
             else:
                 self._output.flush(out)
                 self._take_other(fields, data, out)
         except (ValueError, RecursionError):
-            # Looked at only here, since it is one event of them all.
-            text = data.strip()
-            if text and text != _DONE:
-                raise WireError(malformed("it sent an event that cannot be read")) from None
+            raise WireError(malformed("it sent an event that cannot be read")) from None
 
     def _take_other(self, event: Event, data: bytes, out: list[ProviderEvent]) -> None:
         if event.type == "error" or event.error:
@@ -84,7 +87,9 @@ class ResponseStream(EventDecoder):
             case "response.output_item.done":
                 self._output.complete(ITEM.decode(event.item), event.output_index, out)
             case str() as last if last in _LAST:
-                response = RESPONSE.decode(event.response)
+                response = (
+                    RESPONSE.decode(event.response) if _is_told(event.response) else Response()
+                )
                 told = response.status
                 status = told if told in _STATUSES else _LAST[last]
                 self._output.close(response, status, out)
@@ -112,7 +117,7 @@ def decode_body(body: bytes) -> list[ProviderEvent]:
     """
     out: list[ProviderEvent] = []
     try:
-        response = RESPONSE.decode(body.removeprefix(_BOM))
+        response = _response(body.removeprefix(_BOM))
         is_answer = response.output is not None or response.status is not None
         Output().close(response, response.status or "", out)
     except (ValueError, RecursionError):
@@ -120,3 +125,23 @@ def decode_body(body: bytes) -> list[ProviderEvent]:
     if not is_answer:
         raise WireError(malformed("its answer is no response"))
     return out
+
+
+def _event(data: bytes) -> Event | None:
+    """An event; None where it is none, as one event of them all is at some servers."""
+    try:
+        return EVENT.decode(data)
+    except (ValueError, RecursionError):
+        return None if data.strip() in _NOTHING else reread(EVENT, data)
+
+
+def _response(body: bytes) -> Response:
+    try:
+        return RESPONSE.decode(body)
+    except (ValueError, RecursionError):
+        return reread(RESPONSE, body)
+
+
+def _is_told(value: Raw) -> bool:
+    """Whether there is a value that is not null."""
+    return bytes(value) not in {b"", b"null"}

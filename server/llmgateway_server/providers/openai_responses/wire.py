@@ -10,8 +10,6 @@ from typing import Any, Final
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
-Number = int | float | None
-
 
 class Event(Struct, gc=False):
     """One event of a stream, of whichever of its many types.
@@ -43,28 +41,6 @@ class Item(Struct, gc=False):
     encrypted_content: Any = None
 
 
-class InputDetails(Struct, gc=False):
-    """What the input's tokens were."""
-
-    cached_tokens: Number = None
-    cache_write_tokens: Number = None
-
-
-class OutputDetails(Struct, gc=False):
-    """What the output's tokens were."""
-
-    reasoning_tokens: Number = None
-
-
-class TokenUsage(Struct, gc=False):
-    """Token counts."""
-
-    input_tokens: Number = None
-    input_tokens_details: InputDetails | None = None
-    output_tokens: Number = None
-    output_tokens_details: OutputDetails | None = None
-
-
 class IncompleteDetails(Struct, gc=False):
     """Why an answer is incomplete."""
 
@@ -78,9 +54,9 @@ class Response(Struct, gc=False):
     """
 
     status: str | None = None
-    output: list[Item] | None = None
+    output: list[Item | None] | None = None
     incomplete_details: IncompleteDetails | None = None
-    usage: TokenUsage | None = None
+    usage: Any = None
     error: Raw = Raw()
 
 
