@@ -7,7 +7,9 @@ Cloudflare's (https://developers.cloudflare.com/support/troubleshooting/http-sta
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -47,6 +49,8 @@ _REQUEST_ID_HEADERS: Final = (
     "request-id",
 )
 
+_RESET_HEADER: Final = re.compile(r"anthropic-ratelimit-(.+)-reset")
+
 # The longest google.protobuf.Duration; a wait that no message can carry says nothing.
 _LONGEST_WAIT: Final = 315_576_000_000.0
 
@@ -61,20 +65,23 @@ def request_id(headers: Mapping[str, str]) -> str:
     return next((headers[name] for name in _REQUEST_ID_HEADERS if headers.get(name)), "")
 
 
-def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+def retry_after(status: int, headers: Mapping[str, str], now: float) -> float | None:
     """How many seconds the provider asks to wait; None where it says nothing of use.
 
     `retry-after-ms` (OpenAI, Azure) comes before `retry-after` (RFC 9110, 10.2.3: seconds or a
-    date). Zero counts as nothing: Azure sends `retry-after-ms: 0` beside `retry-after: 1`.
+    date), and both before the times at which a 429's limits are fresh again (Anthropic). Zero
+    counts as nothing: Azure sends `retry-after-ms: 0` beside `retry-after: 1`.
 
     Args:
-        headers: Those of a response of 400 or more; on others these headers mean nothing.
+        status: 400 or more; on other responses these headers mean nothing.
+        headers: By their names in lower case.
         now: Unix time in seconds.
     """
     waits = (
         _seconds(headers.get("retry-after-ms")) / 1000,
         _seconds(headers.get("retry-after")),
         _seconds_until(headers.get("retry-after"), now),
+        _until_reset(headers, now) if status == 429 else math.nan,
     )
     return next((wait for wait in waits if 0 < wait <= _LONGEST_WAIT), None)
 
@@ -104,6 +111,35 @@ def _seconds_until(value: str | None, now: float) -> float:
         return parsedate_to_datetime(value or "").timestamp() - now
     except (ValueError, OverflowError):
         return math.nan
+
+
+def _until_reset(headers: Mapping[str, str], now: float) -> float:
+    """The seconds until Anthropic's limits let a call through again.
+
+    That is the latest reset of those that are used up. Where none says so (a rest may be too small
+    for the call that was refused) it is the next reset, after which there is more of something.
+    Source: https://platform.claude.com/docs/en/api/rate-limits#response-headers, RFC 3339 times.
+    """
+    spent: list[float] = []
+    others: list[float] = []
+    for name in headers:
+        limit = _RESET_HEADER.fullmatch(name)
+        if limit is None:
+            continue
+        wait = _seconds_until_instant(headers[name], now)
+        if wait > 0:
+            rest = _seconds(headers.get(f"anthropic-ratelimit-{limit[1]}-remaining"))
+            (spent if rest <= 0 else others).append(wait)
+    return max(spent, default=min(others, default=math.nan))
+
+
+def _seconds_until_instant(value: str, now: float) -> float:
+    try:
+        instant = datetime.fromisoformat(value.strip())
+    except ValueError:
+        return math.nan
+    # RFC 3339 times have an offset; without one nobody knows what is meant.
+    return instant.timestamp() - now if instant.tzinfo is not None else math.nan
 
 
 def transport_failure(error: httpx.RequestError) -> Failure:
@@ -146,14 +182,17 @@ class ErrorReport:
         retry_after: float | None = None,
         should_retry: bool | None = None,
     ) -> GatewayError:
-        """The error of one attempt; `status` 0 where no response came."""
+        """The error of one attempt; `status` 0 where no response came.
+
+        `retry_after` is what the headers ask for, and goes before what the failure itself does.
+        """
         metadata = failure.metadata
         if failure.reason is Reason.CONTENT_BLOCKED:
             metadata = (*metadata, ("blocked_by", self._provider))
         return GatewayError(
             failure.reason,
             self._message(failure, status),
-            retry_after=retry_after,
+            retry_after=retry_after or failure.retry_after,
             should_retry=should_retry,
             unsent=failure.unsent,
             metadata=metadata,

@@ -209,7 +209,7 @@ class Exchanges:
             model,
             status=status,
             request_id=request_id(headers),
-            retry_after=retry_after(headers, self._now()) or failure.retry_after,
+            retry_after=retry_after(status, headers, self._now()),
             should_retry=should_retry(headers),
         )
 
