@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from importlib.metadata import entry_points
 
 import grpc
 from pydantic import BaseModel
@@ -13,7 +14,7 @@ from pydantic import BaseModel
 from llmgateway_server.config import LoadedConfig
 from llmgateway_server.config.schema import ProviderConfig
 from llmgateway_server.domain.capabilities import Capabilities
-from llmgateway_server.domain.catalog import ModelEntry, ProviderEntry, RouteEntry, Target
+from llmgateway_server.domain.catalog import ModelEntry, ProviderEntry, Target
 from llmgateway_server.gateway.gateway import Gateway
 from llmgateway_server.models.table import capabilities_of
 from llmgateway_server.ports.pricing import PriceBook
@@ -30,6 +31,11 @@ Plugins = Mapping[str, DialectPlugin]
 def option_models(plugins: Plugins) -> dict[str, type[BaseModel] | None]:
     """The models of the dialects' own configuration keys, by dialect."""
     return {name: plugin.options for name, plugin in plugins.items()}
+
+
+def strategy_names() -> Collection[str]:
+    """The names of the installed routing strategies."""
+    return entry_points(group="llmgateway.strategies").names
 
 
 def build_gateway(loaded: LoadedConfig, plugins: Plugins) -> Gateway:
@@ -117,10 +123,7 @@ def _price_book(loaded: LoadedConfig) -> GenaiPriceBook:
 def _route_table(loaded: LoadedConfig, prices: PriceBook) -> RouteTable:
     config = loaded.config
     return RouteTable(
-        routes=[
-            RouteEntry(name, (route.target,), config.route_timers(name), route.unsupported)
-            for name, route in config.routes.items()
-        ],
+        routes=[config.route_entry(name) for name in config.routes],
         providers=[
             ProviderEntry(
                 name,
@@ -129,6 +132,8 @@ def _route_table(loaded: LoadedConfig, prices: PriceBook) -> RouteTable:
                 timers=provider.timers,
                 vendor=provider.vendor,
                 base_url=provider.base_url,
+                limits=provider.limits.known(),
+                breaker=provider.breaker.known(),
             )
             for name, provider in config.providers.items()
         ],

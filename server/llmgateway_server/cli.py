@@ -79,7 +79,12 @@ def check(
     """Validate a configuration, resolve its references, show the effective routes."""
     with _told():
         plugins = installed_dialects()
-        loaded = config.load_config(file, os.environ, dialects=bootstrap.option_models(plugins))
+        loaded = config.load_config(
+            file,
+            os.environ,
+            dialects=bootstrap.option_models(plugins),
+            strategies=bootstrap.strategy_names(),
+        )
     typer.echo(config.check_text(loaded))
 
 
@@ -88,7 +93,7 @@ def schema() -> None:
     """Print the configuration's JSON Schema, from which editors complete."""
     with _told():
         plugins = installed_dialects()
-    typer.echo(config.schema_json(bootstrap.option_models(plugins)))
+    typer.echo(config.schema_json(bootstrap.option_models(plugins), bootstrap.strategy_names()))
 
 
 @config_app.command()
@@ -99,7 +104,12 @@ def example() -> None:
 
 async def _serve_configured(file: Path | None, environ: Mapping[str, str]) -> None:
     plugins = installed_dialects()
-    loaded = config.load_config(file, environ, dialects=bootstrap.option_models(plugins))
+    loaded = config.load_config(
+        file,
+        environ,
+        dialects=bootstrap.option_models(plugins),
+        strategies=bootstrap.strategy_names(),
+    )
     await bootstrap.serve(loaded, plugins, _announce(loaded.source))
 
 
@@ -119,7 +129,11 @@ async def _serve_demo(environ: Mapping[str, str]) -> None:
             "default_route": "chat",
         }
         loaded = config.load_mapping(
-            tree, environ, dialects=bootstrap.option_models(plugins), source="--demo"
+            tree,
+            environ,
+            dialects=bootstrap.option_models(plugins),
+            strategies=bootstrap.strategy_names(),
+            source="--demo",
         )
         await bootstrap.serve(loaded, plugins, _announce("the embedded model SmolLM2 135M"))
     finally:

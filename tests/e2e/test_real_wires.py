@@ -27,7 +27,11 @@ async def gateway_in_front_of(base_url: str) -> AsyncIterator[Running]:
     }
     plugins = installed_dialects()
     loaded = config.load_mapping(
-        tree, {"KEY": "none"}, dialects=bootstrap.option_models(plugins), source="test"
+        tree,
+        {"KEY": "none"},
+        dialects=bootstrap.option_models(plugins),
+        strategies=bootstrap.strategy_names(),
+        source="test",
     )
     async with serving(bootstrap.build_gateway(loaded, plugins)) as running:
         yield running

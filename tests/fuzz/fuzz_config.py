@@ -17,6 +17,7 @@ with atheris.instrument_imports(include=["llmgateway_server"]):
     from llmgateway_server.config import ConfigErrors, check_text, load_text
 
 DIALECTS = {"openai_chat": None}
+STRATEGIES = ("priority", "cost")
 KEY = "a-key-that-is-in-no-seed"
 SOUND = """\
 server: {listen: 127.0.0.1:1, drain: {grace: 1m30s}}
@@ -25,7 +26,10 @@ providers:
 default_route: chat
 routes: {chat: {targets: [openai/m], timeouts: {connect: 250ms}}}
 """
-PATHS = ("SERVER__LISTEN", "SERVER", "PROVIDERS__OPENAI__API_KEY", "ROUTES__CHAT__TARGETS")
+PATHS = (
+    *("SERVER__LISTEN", "SERVER", "PROVIDERS__OPENAI__API_KEY", "ROUTES__CHAT__TARGETS"),
+    *("ROUTES__CHAT__HEDGE__AFTER", "CACHE__MAX_BYTES"),
+)
 SOURCES = ("gateway.yaml", "gateway.toml")
 SEEDS = (
     b"\x00" + SOUND.encode(),
@@ -35,9 +39,15 @@ SEEDS = (
     b"\x01a.b = {c = [1, 0x2, 1979-05-27, inf]}\n[[a.'d']]\n\"e\" = '''f'''\n",
     b"\x00providers: {p: {preset: azure, models: {m: {capabilities: {efforts: [low]}}}}}\n"
     b"routes: {r: {targets: p/m, unsupported: drop}}",
+    b"\x00server: {limits: {queue: 1ms}, health_check: off}\ncache: {max_bytes: 1KiB}\n"
+    b"providers: {p: {preset: ollama, limits: {in_flight: 1}, breaker: {slow: .5}}}\n"
+    b"routes: {r: {strategy: cost, targets: [p/m, {model: p/n, weight: 0}], recovery: none,"
+    b" retry: {patience: 0s}, hedge: {after: p95}, cache: {ttl: 1s}, blocked_content: p/o}}",
     b"\x02unix:/x",
     b"\x04env:KEY",
     b"\x05openai/n",
+    b"\x0620ms",
+    b"\x0764MiB",
 )
 
 
@@ -53,7 +63,12 @@ def check(data: bytes) -> None:
         text = SOUND
     try:
         loaded = load_text(
-            text, environ, dialects=DIALECTS, source=source, directory=Path("/dev/null")
+            text,
+            environ,
+            dialects=DIALECTS,
+            strategies=STRATEGIES,
+            source=source,
+            directory=Path("/dev/null"),
         )
         shown = check_text(loaded) + repr(loaded)
     except ConfigErrors as error:

@@ -114,7 +114,11 @@ async def gateway_to(
     }
     plugins = installed_dialects()
     loaded = config.load_mapping(
-        tree, {"UP_KEY": KEY}, dialects=bootstrap.option_models(plugins), source="test"
+        tree,
+        {"UP_KEY": KEY},
+        dialects=bootstrap.option_models(plugins),
+        strategies=bootstrap.strategy_names(),
+        source="test",
     )
     async with serving(bootstrap.build_gateway(loaded, plugins)) as running:
         yield running

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llmgateway_server.config.contradictions import contradictions
 from llmgateway_server.config.environment import FILE_VARIABLE, apply_overrides, from_well_known
-from llmgateway_server.config.errors import (
-    ConfigError,
-    ConfigErrors,
-    KeyPath,
-    Origin,
-    nearest,
-    shown,
-)
+from llmgateway_server.config.errors import ConfigError, ConfigErrors, Origin
 from llmgateway_server.config.presets import apply_presets
 from llmgateway_server.config.reading import MAX_BYTES, Document, parse
 from llmgateway_server.config.references import Resolver, Secret, TlsMaterial
-from llmgateway_server.config.schema import Config, is_loopback
+from llmgateway_server.config.schema import Config
 from llmgateway_server.config.validation import Dialects, validate
 
 
@@ -40,7 +34,11 @@ class LoadedConfig:
 
 
 def load_config(
-    path: Path | None, environ: Mapping[str, str], *, dialects: Dialects
+    path: Path | None,
+    environ: Mapping[str, str],
+    *,
+    dialects: Dialects,
+    strategies: Collection[str],
 ) -> LoadedConfig:
     """Loads the file, else the one LLMGATEWAY_CONFIG names, else the well-known variables.
 
@@ -48,6 +46,7 @@ def load_config(
         path: The file, YAML or (by its name) TOML.
         environ: The environment; LLMGATEWAY__A__B sets the key a.b over the file.
         dialects: The installed dialects with the models of their own options.
+        strategies: The names of the installed routing strategies.
 
     Raises:
         ConfigErrors: everything that is wrong.
@@ -57,25 +56,42 @@ def load_config(
         path = Path(environ[FILE_VARIABLE])
     if path is None:
         document = from_well_known(environ, dialects)
-        return _load(document, environ, dialects=dialects, directory=Path())
+        return _load(document, environ, dialects=dialects, strategies=strategies, directory=Path())
     return load_text(
-        _read(path), environ, dialects=dialects, source=str(path), directory=path.parent
+        _read(path),
+        environ,
+        dialects=dialects,
+        strategies=strategies,
+        source=str(path),
+        directory=path.parent,
     )
 
 
 def load_text(
-    text: str, environ: Mapping[str, str], *, dialects: Dialects, source: str, directory: Path
+    text: str,
+    environ: Mapping[str, str],
+    *,
+    dialects: Dialects,
+    strategies: Collection[str],
+    source: str,
+    directory: Path,
 ) -> LoadedConfig:
     """Loads a file's text; files that it refers to are relative to the directory.
 
     Raises:
         ConfigErrors: everything that is wrong.
     """
-    return _load(parse(text, source), environ, dialects=dialects, directory=directory)
+    document = parse(text, source)
+    return _load(document, environ, dialects=dialects, strategies=strategies, directory=directory)
 
 
 def load_mapping(
-    tree: dict[str, Any], environ: Mapping[str, str], *, dialects: Dialects, source: str
+    tree: dict[str, Any],
+    environ: Mapping[str, str],
+    *,
+    dialects: Dialects,
+    strategies: Collection[str],
+    source: str,
 ) -> LoadedConfig:
     """Loads a configuration that the program made, such as the demo's; variables still override.
 
@@ -83,17 +99,22 @@ def load_mapping(
         ConfigErrors: everything that is wrong.
     """
     document = Document(source, copy.deepcopy(tree))
-    return _load(document, environ, dialects=dialects, directory=Path())
+    return _load(document, environ, dialects=dialects, strategies=strategies, directory=Path())
 
 
 def _load(
-    document: Document, environ: Mapping[str, str], *, dialects: Dialects, directory: Path
+    document: Document,
+    environ: Mapping[str, str],
+    *,
+    dialects: Dialects,
+    strategies: Collection[str],
+    directory: Path,
 ) -> LoadedConfig:
     apply_overrides(document, environ)
     apply_presets(document, dialects)
     config = validate(document, dialects)
     if config is not None:
-        for path, message in _contradictions(config, document):
+        for path, message in contradictions(config, document, strategies):
             document.report(path, message)
         resolved = Resolver(environ, directory, document).resolve(config)
     if config is None or document.errors:
@@ -105,40 +126,6 @@ def _load(
 def _place(error: ConfigError) -> tuple[bool, int, int, str]:
     origin = error.origin
     return origin.line is None, origin.line or 0, origin.column or 0, str(error)
-
-
-def _contradictions(config: Config, document: Document) -> Iterator[tuple[KeyPath, str]]:
-    """The rules between keys, as far as they do not follow from errors already reported."""
-    tree = document.tree
-    server = config.server
-    guarded = server.insecure or (server.tls is not None and server.tls.client_ca is not None)
-    broken = {error.path[:2] for error in document.errors}
-    unclear = ("server", "tls") in broken or ("server", "insecure") in broken
-    for index, address in enumerate(server.listen):
-        if not guarded and not unclear and not is_loopback(address):
-            yield (
-                ("server", "listen", index),
-                f"{address} can be reached from other machines; "
-                "set server.tls.client_ca to ask callers for a certificate, "
-                "or server.insecure: true to let everyone in",
-            )
-    routes = tree.get("routes") or {}
-    default = config.default_route
-    # Routes that are no mapping at all are an error of their own, reported already.
-    if default is not None and isinstance(routes, dict) and default not in routes:
-        yield ("default_route",), f"no route {shown((), default)}{nearest(default, routes)}"
-    for name, route in config.routes.items():
-        path: KeyPath = ("routes", name, "targets", 0)
-        target = route.target
-        if target.provider not in tree["providers"]:
-            words = nearest(target.provider, tree["providers"])
-            yield path, f"no provider {shown((), target.provider)}{words}"
-            continue
-        provider = config.providers.get(target.provider)
-        models = provider.models if provider else None
-        if models is not None and target.model not in models:
-            listed = nearest(target.model, models)
-            yield path, f"{target.provider} lists no model {shown((), target.model)}{listed}"
 
 
 def _read(path: Path) -> str:

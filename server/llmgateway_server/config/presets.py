@@ -102,7 +102,13 @@ PRESETS: Final[Mapping[str, Preset]] = {
         "MISTRAL_API_KEY",
         vendor="mistral",
         # Its streams tell the usage unasked; its bodies are refused for fields it does not know.
-        options={"include_usage": False},
+        options={
+            "include_usage": False,
+            "seed_field": "random_seed",
+            "end_user_field": "none",
+            "tool_call_ids": "nine_characters",
+            "continuation": "echoed_prefix",
+        },
     ),
     "ollama": Preset("openai_chat", "http://127.0.0.1:11434/v1"),
     "openai": Preset("openai_chat", "https://api.openai.com/v1", "OPENAI_API_KEY", vendor="openai"),

@@ -11,7 +11,6 @@ import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from msgspec.structs import replace
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -23,12 +22,20 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from llmgateway_server.config.limits_schema import (
+    AdmissionConfig,
+    BreakerConfig,
+    TargetLimitsConfig,
+    TimeoutsConfig,
+)
 from llmgateway_server.config.model_schema import ModelConfig
 from llmgateway_server.config.presets import PRESETS, vendor_of
+from llmgateway_server.config.route_schema import RouteConfig
 from llmgateway_server.config.section import Section, one_or_many, or_empty
-from llmgateway_server.config.units import Duration, DurationOrZero
-from llmgateway_server.domain.capabilities import Capabilities, Unsupported
-from llmgateway_server.domain.catalog import Target
+from llmgateway_server.config.units import Duration, DurationOrOff, DurationOrZero, Size
+from llmgateway_server.domain.capabilities import Capabilities
+from llmgateway_server.domain.catalog import RouteEntry, RouteTarget, Target
+from llmgateway_server.domain.request import RecoveryMode
 from llmgateway_server.domain.timers import Timers
 
 REFERENCE = "env:NAME or file:PATH"
@@ -88,13 +95,6 @@ def _check_reference(text: object) -> str:
     raise PydanticCustomError(UNQUOTED, words)
 
 
-def _check_target(text: str) -> str:
-    provider, slash, model = text.partition("/")
-    if not (provider and slash and model and text.isprintable()):
-        raise ValueError("expected provider/model, such as openai/gpt-5")
-    return text
-
-
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 Address = Annotated[str, AfterValidator(_check_address)]
 Reference = Annotated[
@@ -145,6 +145,12 @@ class ServerConfig(Section):
     """Serves gRPC server reflection. Default: only where no other machine can connect."""
     drain: DrainConfig = DrainConfig()
     """What happens between SIGTERM and exit."""
+    limits: Annotated[
+        AdmissionConfig, BeforeValidator(or_empty, json_schema_input_type=AdmissionConfig | None)
+    ] = AdmissionConfig()
+    """The most that the gateway works on at the same time."""
+    health_check: DurationOrOff = 30.0
+    """How often each provider is asked whether it can be reached and takes the key; or off."""
 
     @property
     def local_only(self) -> bool:
@@ -162,25 +168,6 @@ class ServerConfig(Section):
         if self.drain.pause is not None:
             return self.drain.pause
         return 0.0 if self.local_only else 5.0
-
-
-class TimeoutsConfig(Section):
-    """Timers of one call. What a route leaves out its provider says, else the default holds."""
-
-    connect: Duration | None = None
-    """For TCP and TLS to the provider. Default 5s."""
-    pool: Duration | None = None
-    """For a free connection. Default 1s."""
-    first_content: Duration | None = None
-    """From sending the request to the first content, response headers included. Default 60s."""
-    idle_bytes: Duration | None = None
-    """Between any two reads from the provider. Default 15s."""
-    idle_content: Duration | None = None
-    """Between two pieces of content; comments and pings are none. Default 30s."""
-
-    def over(self, base: Timers) -> Timers:
-        """The base with what is set here."""
-        return replace(base, **{name: value for name, value in self if value is not None})
 
 
 class PoolConfig(Section):
@@ -223,6 +210,15 @@ class ProviderConfig(Section):
     """The models that may be asked for. Left out: any name after "provider/" is passed through."""
     pool: PoolConfig = PoolConfig()
     """Connections to this provider."""
+    limits: Annotated[
+        TargetLimitsConfig,
+        BeforeValidator(or_empty, json_schema_input_type=TargetLimitsConfig | None),
+    ] = TargetLimitsConfig()
+    """The most that each of the provider's models is asked for."""
+    breaker: Annotated[
+        BreakerConfig, BeforeValidator(or_empty, json_schema_input_type=BreakerConfig | None)
+    ] = BreakerConfig()
+    """When one of the provider's models that fails is left alone, and how it comes back."""
     options: SerializeAsAny[BaseModel] | None = None
     """The dialect's own options; in the file they stand beside the other keys."""
 
@@ -243,43 +239,11 @@ class ProviderConfig(Section):
         return settings.over(known) if settings is not None else known
 
 
-class TargetConfig(Section):
-    """One target of a route."""
+class CacheConfig(Section):
+    """The response cache, which those routes use that say so."""
 
-    model: Annotated[str, AfterValidator(_check_target)]
-    """provider/model, such as openai/gpt-5."""
-
-
-def _targets(value: object) -> tuple[object, ...]:
-    targets = one_or_many(value)
-    if len(targets) > 1:
-        words = "routes with several targets are not supported by this version; keep one"
-        raise PydanticCustomError(UNQUOTED, words)
-    return tuple({"model": item} if isinstance(item, str) else item for item in targets)
-
-
-class RouteConfig(Section):
-    """A name that callers ask for, and where it leads."""
-
-    targets: Annotated[
-        tuple[TargetConfig, ...],
-        BeforeValidator(
-            _targets, json_schema_input_type=str | TargetConfig | list[str | TargetConfig]
-        ),
-        Field(min_length=1),
-    ]
-    """The target, as provider/model; one for now."""
-    timeouts: TimeoutsConfig = TimeoutsConfig()
-    """Timers of this route's calls, where they differ from the provider's."""
-    unsupported: Annotated[Unsupported, Field(strict=False)] = Unsupported.REJECT
-    """What becomes of a request that says more than the model can take: `reject` refuses it, `drop`
-    leaves out what only shades the answer (sampling, effort) and still refuses the rest."""
-
-    @property
-    def target(self) -> Target:
-        """The one target."""
-        provider, _, model = self.targets[0].model.partition("/")
-        return Target(provider, model)
+    max_bytes: Size = 64 << 20
+    """How much memory the kept answers may take."""
 
 
 class Config(Section):
@@ -294,10 +258,39 @@ class Config(Section):
     routes: dict[Name, RouteConfig] = Field(default={})
     """Names for targets, so that a target can change and its callers need not."""
 
-    def route_timers(self, name: str) -> Timers:
-        """The timers of a call to this route: its own over its provider's."""
+    cache: Annotated[
+        CacheConfig, BeforeValidator(or_empty, json_schema_input_type=CacheConfig | None)
+    ] = CacheConfig()
+    """The response cache."""
+
+    def route_targets(self, name: str) -> tuple[RouteTarget, ...]:
+        """A route's targets in its order, each with the timers of a call there."""
         route = self.routes[name]
-        return route.timeouts.over(self.providers[route.target.provider].timers)
+        return tuple(
+            RouteTarget(
+                place.target, place.timeouts.over(self._timers(route, place.target)), place.weight
+            )
+            for place in route.targets
+        )
+
+    def route_entry(self, name: str) -> RouteEntry:
+        """A route as routing takes it."""
+        route = self.routes[name]
+        blocked = route.blocked_content_target
+        return RouteEntry(
+            name,
+            self.route_targets(name),
+            strategy=route.strategy,
+            unsupported=route.unsupported,
+            recovery=RecoveryMode(route.recovery),
+            retry=route.retry.known(),
+            hedge=route.hedge.known() if route.hedge else None,
+            cache=route.cache.known() if route.cache else None,
+            blocked_content=RouteTarget(blocked, self._timers(route, blocked)) if blocked else None,
+        )
+
+    def _timers(self, route: RouteConfig, target: Target) -> Timers:
+        return route.timeouts.over(self.providers[target.provider].timers)
 
 
 def is_loopback(address: str) -> bool:

@@ -6,6 +6,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from llmgateway_server.config import ConfigErrors, Dialects, load_text
+from support.strategies import STRATEGIES
 
 
 class AcmeOptions(BaseModel):
@@ -26,7 +27,14 @@ def errors_of(dialects: Dialects, tmp_path: Path) -> Callable[..., list[str]]:
         text: str, environ: Mapping[str, str] | None = None, source: str = "gateway.yaml"
     ) -> list[str]:
         with pytest.raises(ConfigErrors) as raised:
-            load_text(text, environ or {}, dialects=dialects, source=source, directory=tmp_path)
+            load_text(
+                text,
+                environ or {},
+                dialects=dialects,
+                strategies=STRATEGIES,
+                source=source,
+                directory=tmp_path,
+            )
         assert len(raised.value.errors) == len(str(raised.value).splitlines())
         return str(raised.value).splitlines()
 

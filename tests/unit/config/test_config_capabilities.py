@@ -13,6 +13,7 @@ from llmgateway_server.domain.capabilities import (
     Unsupported,
 )
 from llmgateway_server.domain.request import ReasoningEffort, Sampling
+from support.strategies import STRATEGIES
 
 ErrorsOf = Callable[..., list[str]]
 
@@ -22,7 +23,7 @@ KNOWN = Capabilities(context_window=1000, tools=True, refused=frozenset({"sampli
 def provider(models: str, dialects: Dialects) -> ProviderConfig:
     text = f"providers: {{p: {{dialect: plain, base_url: http://x, models: {{{models}}}}}}}"
     return load_text(
-        text, {}, dialects=dialects, source="g.yaml", directory=Path()
+        text, {}, dialects=dialects, strategies=STRATEGIES, source="g.yaml", directory=Path()
     ).config.providers["p"]
 
 
@@ -106,5 +107,7 @@ def test_a_route_says_what_becomes_of_what_its_model_does_not_take(
 providers: {{p: {{dialect: plain, base_url: http://x}}}}
 routes: {{chat: {{targets: p/m{said}}}}}
 """
-    loaded = load_text(text, {}, dialects=dialects, source="g.yaml", directory=Path())
+    loaded = load_text(
+        text, {}, dialects=dialects, strategies=STRATEGIES, source="g.yaml", directory=Path()
+    )
     assert loaded.config.routes["chat"].unsupported is policy

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from msgspec.structs import replace
 from pydantic import BaseModel
 
 from llmgateway_server.config import (
@@ -19,7 +20,10 @@ from llmgateway_server.config import (
     load_text,
     schema_json,
 )
+from llmgateway_server.domain.catalog import RouteEntry
+from llmgateway_server.domain.policies import CachePolicy, HedgePolicy, TargetLimits
 from llmgateway_server.domain.timers import Timers
+from support.strategies import STRATEGIES
 
 
 class AzureOptions(BaseModel):
@@ -33,6 +37,7 @@ def example(dialects: Dialects) -> LoadedConfig:
         example_yaml(),
         {"OPENAI_API_KEY": "sk-canary-canary"},
         dialects={**dialects, "openai_chat": None},
+        strategies=STRATEGIES,
         source="gateway.yaml",
         directory=Path(),
     )
@@ -40,34 +45,46 @@ def example(dialects: Dialects) -> LoadedConfig:
 
 def test_the_example_loads_and_holds_the_defaults(example: LoadedConfig) -> None:
     text = "providers: {p: {dialect: plain, base_url: http://x}}"
-    bare = load_text(text, {}, dialects={"plain": None}, source="g.yaml", directory=Path())
+    bare = load_text(
+        text, {}, dialects={"plain": None}, strategies=STRATEGIES, source="g.yaml", directory=Path()
+    )
     assert example.config.server == bare.config.server
-    assert example.config.providers["openai"].pool == bare.config.providers["p"].pool
-    assert example.config.providers["openai"].timers == Timers()
+    assert example.config.cache == bare.config.cache
+    written, unwritten = example.config.providers["openai"], bare.config.providers["p"]
+    assert (written.pool, written.breaker) == (unwritten.pool, unwritten.breaker)
+    assert written.timers == Timers()
+    route = example.config.route_entry("chat")
+    assert replace(route, targets=()) == RouteEntry("chat", ())
 
 
 def test_the_examples_comments_hold_keys_that_exist(dialects: Dialects, tmp_path: Path) -> None:
     for name in ("server.pem", "server.key", "callers.pem"):
         (tmp_path / name).write_text("-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n")
     text = re.sub(
-        r"^( *)# (?=tls:|reflection:|pause:|models:|  gpt-5:|    (?:display|capab)|groq:)",
+        r"^( *)# (?=tls:|reflection:|pause:|first_content:|limits:|models:|  gpt-5:"
+        r"|  gpt-5-mini:|    (?:display|capab)|groq:|hedge:|cache:|blocked_content:)",
         r"\1",
         example_yaml(),
         flags=re.MULTILINE,
     )
-    assert text.count("#") == example_yaml().count("#") - 8
+    assert text.count("#") == example_yaml().count("#") - 14
     loaded = load_text(
         text,
         {"OPENAI_API_KEY": "x", "GROQ_API_KEY": "y"},
         dialects={**dialects, "openai_chat": None},
+        strategies=STRATEGIES,
         source="gateway.yaml",
         directory=tmp_path,
     )
     assert loaded.tls is not None
     models = loaded.config.providers["openai"].models or {}
-    assert list(models) == ["gpt-5"]
+    assert list(models) == ["gpt-5", "gpt-5-mini"]
     assert models["gpt-5"].capabilities.max_output == 64_000
     assert loaded.api_keys["groq"].reveal() == "y"
+    assert loaded.config.providers["openai"].limits.known() == TargetLimits(64, 500, 200_000)
+    route = loaded.config.route_entry("chat")
+    assert (route.hedge, route.cache) == (HedgePolicy(), CachePolicy(300))
+    assert route.blocked_content is not None
 
 
 def test_a_check_shows_routes_targets_and_timers_and_no_secret(example: LoadedConfig) -> None:
@@ -76,9 +93,13 @@ def test_a_check_shows_routes_targets_and_timers_and_no_secret(example: LoadedCo
         == f"""\
 gateway.yaml: valid, version {example.version}
 listens on 127.0.0.1:50051 (plain text, reflection on)
-chat -> openai/gpt-5 (default)
-    openai_chat at https://api.openai.com/v1, key env:OPENAI_API_KEY
-    connect 5s, pool 1s, first content 30s, idle bytes 15s, idle content 30s
+chat -> openai/gpt-5, openai/gpt-5-mini (default)
+    strategy priority
+    openai/gpt-5
+        connect 5s, pool 1s, first content 1m (10s while another is in reserve), \
+idle bytes 15s, idle content 30s
+    openai/gpt-5-mini
+        connect 5s, pool 1s, first content 20s, idle bytes 15s, idle content 30s
 openai/... -> any model
     openai_chat at https://api.openai.com/v1, key env:OPENAI_API_KEY
     connect 5s, pool 1s, first content 1m, idle bytes 15s, idle content 30s
@@ -100,6 +121,7 @@ routes:
         text,
         {"AZURE_OPENAI_API_KEY": "canary"},
         dialects={"openai_chat": AzureOptions},
+        strategies=STRATEGIES,
         source="g.yaml",
         directory=Path(),
     )
@@ -118,18 +140,61 @@ prod/... -> any model
     )
 
 
-def test_a_routes_timers_lie_over_its_providers_and_those_over_the_defaults(
-    dialects: Dialects,
-) -> None:
+def test_a_check_shows_how_calls_survive_where_that_is_not_by_default(dialects: Dialects) -> None:
     text = """\
+server: {limits: {in_flight: 10, adaptive: false}, health_check: off}
 providers:
-  p: {dialect: plain, base_url: http://x, timeouts: {connect: 2s, idle_bytes: 3s}}
+  p: {dialect: plain, base_url: http://x, limits: {in_flight: 64}, breaker: {open: 10s}}
 routes:
-  r: {targets: p/m, timeouts: {connect: 1s, idle_content: 4s}}
+  sure:
+    strategy: weighted
+    targets: [p/a, {model: p/b, weight: 2.5, timeouts: {first_content: 20s}}]
+    recovery: none
+    retry: {attempts: 2, patience: 0s}
+    hedge:
+    cache: {ttl: 5m}
+    blocked_content: p/c
+  plain: {targets: {model: p/a, weight: 2}}
+  odd: {strategy: cost, targets: p/a, hedge: {after: 2s}}
+cache: {max_bytes: 2GiB}
 """
-    config = load_text(text, {}, dialects=dialects, source="g.yaml", directory=Path()).config
-    assert config.route_timers("r") == Timers(connect=1, idle_bytes=3, idle_content=4)
-    assert config.providers["p"].timers == Timers(connect=2, idle_bytes=3)
+    loaded = load_text(
+        text, {}, dialects=dialects, strategies=STRATEGIES, source="g.yaml", directory=Path()
+    )
+    timers = "connect 5s, pool 1s, first content 1m, idle bytes 15s, idle content 30s"
+    in_reserve = timers.replace("1m", "1m (10s while another is in reserve)")
+    assert (
+        check_text(loaded).partition("reflection on)\n")[2]
+        == f"""\
+limits: in flight 10, queue 100ms, adaptive false
+cache: max bytes 2GiB
+providers are not asked how they are
+sure -> p/a, p/b
+    strategy weighted
+    recovery none
+    retry: attempts 2, patience 0s
+    hedge: after p95, budget 0.05, max cost usd 0.05
+    cache: ttl 5m, include sampled false
+    blocked content -> p/c
+    p/a
+        {in_reserve}
+    p/b (weight 2.5)
+        {timers.replace("1m", "20s")}
+plain -> p/a
+    plain at http://x, no key
+    {timers}
+odd -> p/a
+    strategy cost
+    hedge: after 2s, budget 0.05, max cost usd 0.05
+    plain at http://x, no key
+    {timers}
+p/... -> any model
+    plain at http://x, no key
+    limits: in flight 64
+    breaker: window 30s, minimum calls 20, failures 0.5, slow 0.8, consecutive 5, open 10s, \
+longest open 30s, ramp 10s
+    {timers}"""
+    )
 
 
 @pytest.mark.parametrize(
@@ -153,7 +218,9 @@ def test_defaults_follow_whether_other_machines_can_connect(
         f"server: {{listen: [127.0.0.1:0, '{listen}'], insecure: true}}\n"
         "providers: {p: {dialect: plain, base_url: http://x}}"
     )
-    server = load_text(text, {}, dialects=dialects, source="g.yaml", directory=Path()).config.server
+    server = load_text(
+        text, {}, dialects=dialects, strategies=STRATEGIES, source="g.yaml", directory=Path()
+    ).config.server
     assert is_loopback(listen) is local
     assert server.serves_reflection is local
     assert server.drain_pause == (0 if local else 5)
@@ -164,7 +231,9 @@ def test_defaults_give_way_to_what_is_written(dialects: Dialects) -> None:
         "server: {reflection: false, drain: {pause: 1s}}\n"
         "providers: {p: {dialect: plain, base_url: http://x}}"
     )
-    server = load_text(text, {}, dialects=dialects, source="g.yaml", directory=Path()).config.server
+    server = load_text(
+        text, {}, dialects=dialects, strategies=STRATEGIES, source="g.yaml", directory=Path()
+    ).config.server
     assert (server.serves_reflection, server.drain_pause) == (False, 1)
 
 
@@ -174,7 +243,7 @@ def sections(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def test_every_key_of_the_schema_is_described_and_every_section_closed(dialects: Dialects) -> None:
-    schema = json.loads(schema_json(dialects))
+    schema = json.loads(schema_json(dialects, STRATEGIES))
     for name, section in sections(schema):
         if "enum" in section:
             assert section["description"]
@@ -186,6 +255,7 @@ def test_every_key_of_the_schema_is_described_and_every_section_closed(dialects:
     assert provider["dialect"]["enum"] == ["acme", "plain"]
     assert provider["organization"]["description"] == "Sent as a header."
     assert "options" not in provider
+    assert schema["$defs"]["RouteConfig"]["properties"]["strategy"]["enum"] == [*STRATEGIES]
 
 
 def accepts(schema: dict[str, Any], part: dict[str, Any], value: Any) -> bool:
@@ -194,9 +264,9 @@ def accepts(schema: dict[str, Any], part: dict[str, Any], value: Any) -> bool:
         part = schema["$defs"][part["$ref"].removeprefix("#/$defs/")]
     if "anyOf" in part and "type" not in part:
         return any(accepts(schema, choice, value) for choice in part["anyOf"])
-    kinds: dict[str, type] = {
+    kinds: dict[str, Any] = {
         "string": str, "object": dict, "array": list, "boolean": bool, "integer": int,
-        "number": float,
+        "number": int | float,
         "null": type(None),
     }  # fmt: skip
     if not isinstance(value, kinds[part["type"]]) or value not in part.get("enum", [value]):
@@ -218,10 +288,10 @@ def accepts(schema: dict[str, Any], part: dict[str, Any], value: Any) -> bool:
 
 
 def test_the_schema_accepts_the_example_and_every_default(dialects: Dialects) -> None:
-    schema = json.loads(schema_json({**dialects, "openai_chat": None}))
+    schema = json.loads(schema_json({**dialects, "openai_chat": None}, STRATEGIES))
     tree = yaml.safe_load(example_yaml())
     assert accepts(schema, schema, tree)
-    assert not accepts(schema, schema, tree | {"cache": {}})
+    assert not accepts(schema, schema, tree | {"access": {}})
     for provider, accepted in (({"preset": "groq"}, True), ({"dialect": "plain"}, False)):
         assert accepts(schema, schema, {"providers": {"p": provider}}) is accepted
     assert not accepts(schema, schema, {"providers": {"p": {"preset": "grok"}}})

@@ -17,6 +17,7 @@ from llmgateway_server.config import (
 )
 from llmgateway_server.models.table import vendors
 from llmgateway_server.providers.dialect import installed_dialects
+from support.strategies import STRATEGIES
 
 ErrorsOf = Callable[..., list[str]]
 
@@ -31,7 +32,14 @@ def installed() -> Dialects:
 
 
 def load(text: str, dialects: Dialects, environ: Mapping[str, str] | None = None) -> LoadedConfig:
-    return load_text(text, environ or {}, dialects=dialects, source="g.yaml", directory=Path())
+    return load_text(
+        text,
+        environ or {},
+        dialects=dialects,
+        strategies=STRATEGIES,
+        source="g.yaml",
+        directory=Path(),
+    )
 
 
 def provider(text: str, dialects: Dialects, environ: Mapping[str, str]) -> ProviderConfig:
@@ -173,7 +181,7 @@ def test_without_a_preset_the_host_tells_the_vendor(base_url: str, vendor: str) 
 
 
 def test_the_schema_knows_the_presets_and_what_they_make_needless(dialects: Dialects) -> None:
-    schema = schema_json(dialects)
+    schema = schema_json(dialects, STRATEGIES)
     assert '"azure_v1"' in schema
     text = "providers: {p: {preset: ollama, dialect: plain}}"
     assert load(text, dialects).config.providers["p"].preset == "ollama"

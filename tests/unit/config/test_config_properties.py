@@ -15,6 +15,7 @@ from llmgateway_server.config import (
     example_yaml,
     load_text,
 )
+from support.strategies import STRATEGIES
 
 
 class Options(BaseModel):
@@ -36,7 +37,9 @@ LINES = (*example_yaml().splitlines(), "providers:", "  x: *a", "  - &a [*a]", "
 def outcome(text: str, environ: dict[str, str] = ENVIRON, source: str = "g.yaml") -> str:
     """Everything that the outcome would let a person see."""
     try:
-        loaded = load_text(text, environ, dialects=DIALECTS, source=source, directory=Path())
+        loaded = load_text(
+            text, environ, dialects=DIALECTS, strategies=STRATEGIES, source=source, directory=Path()
+        )
     except ConfigErrors as error:
         refused = error
     else:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from llmgateway_server.config import ConfigErrors, Dialects, load_config, load_text
+from support.strategies import STRATEGIES
 
 ErrorsOf = Callable[..., list[str]]
 
@@ -76,7 +77,9 @@ providers:
   a: &a {dialect: plain, base_url: http://x}
   b: *a
 """
-    loaded = load_text(text, {}, dialects=dialects, source="g.yaml", directory=Path())
+    loaded = load_text(
+        text, {}, dialects=dialects, strategies=STRATEGIES, source="g.yaml", directory=Path()
+    )
     assert loaded.config.providers["a"] == loaded.config.providers["b"]
     assert errors_of(text + "  c: {<<: *a, dialect: plain, base_url: http://y}") == [
         'gateway.yaml:4:7: providers.c."<<": merge keys are not supported; repeat the keys'
@@ -88,7 +91,9 @@ def test_text_that_old_yaml_would_turn_into_something_else_stays_text(
     dialects: Dialects, text: str
 ) -> None:
     file = f"providers: {{p: {{dialect: acme, base_url: http://x, organization: {text}}}}}"
-    loaded = load_text(file, {}, dialects=dialects, source="g.yaml", directory=Path())
+    loaded = load_text(
+        file, {}, dialects=dialects, strategies=STRATEGIES, source="g.yaml", directory=Path()
+    )
     options = loaded.config.providers["p"].options
     assert options is not None
     assert options.model_dump()["organization"] == text.strip("'")
@@ -96,7 +101,9 @@ def test_text_that_old_yaml_would_turn_into_something_else_stays_text(
 
 def test_a_key_is_text_whatever_it_looks_like(dialects: Dialects) -> None:
     file = "providers: {p: {dialect: plain, base_url: http://x, models: {4.1: , true: , 010: }}}"
-    loaded = load_text(file, {}, dialects=dialects, source="g.yaml", directory=Path())
+    loaded = load_text(
+        file, {}, dialects=dialects, strategies=STRATEGIES, source="g.yaml", directory=Path()
+    )
     assert list(loaded.config.providers["p"].models or ()) == ["4.1", "true", "010"]
 
 
@@ -120,11 +127,13 @@ targets = ["local/gpt-4.1"]
 
 
 def test_toml_holds_the_same_keys(dialects: Dialects) -> None:
-    loaded = load_text(TOML, {}, dialects=dialects, source="gateway.toml", directory=Path())
+    loaded = load_text(
+        TOML, {}, dialects=dialects, strategies=STRATEGIES, source="gateway.toml", directory=Path()
+    )
     assert loaded.config.server.listen == ("127.0.0.1:1", "unix:/run/gateway.sock")
     assert loaded.config.server.drain.grace == 60
     assert loaded.config.providers["local"].base_url == "http://x/v1"
-    assert loaded.config.routes["chat"].target.name == "local/gpt-4.1"
+    assert loaded.config.routes["chat"].targets[0].model == "local/gpt-4.1"
 
 
 @pytest.mark.parametrize(
@@ -151,7 +160,7 @@ def test_toml_holds_the_same_keys(dialects: Dialects) -> None:
             "default_route",
             "default-route",
             '1: default-route: unknown key; did you mean "default_route"?'
-            " (known: default_route, providers, routes, server)",
+            " (known: cache, default_route, providers, routes, server)",
         ),
         ('"chat"\n', "chat\n", "1:17: not valid TOML: Invalid value"),
         ('"local/gpt-4.1"]', '"""', " not valid TOML: Unterminated string"),
@@ -183,16 +192,18 @@ def test_a_file_that_cannot_be_read_says_why(
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ConfigErrors) as raised:
-        load_config(path, {}, dialects=dialects)
+        load_config(path, {}, dialects=dialects, strategies=STRATEGIES)
     assert str(raised.value) == f"{path}{error}"
 
 
 def test_a_directory_is_no_file(dialects: Dialects, tmp_path: Path) -> None:
     with pytest.raises(ConfigErrors, match="cannot read the file: Is a directory"):
-        load_config(tmp_path, {}, dialects=dialects)
+        load_config(tmp_path, {}, dialects=dialects, strategies=STRATEGIES)
 
 
 def test_a_byte_order_mark_is_skipped(dialects: Dialects, tmp_path: Path) -> None:
     path = tmp_path / "gateway.yaml"
     path.write_text("providers: {p: {dialect: plain, base_url: http://x}}", "utf-8-sig")
-    assert list(load_config(path, {}, dialects=dialects).config.providers) == ["p"]
+    assert list(
+        load_config(path, {}, dialects=dialects, strategies=STRATEGIES).config.providers
+    ) == ["p"]

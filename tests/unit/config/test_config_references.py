@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from llmgateway_server.config import Dialects, Secret, check_text, load_text
+from support.strategies import STRATEGIES
 
 ErrorsOf = Callable[..., list[str]]
 
@@ -43,6 +44,7 @@ def test_references_lead_to_variables_and_to_files_beside_the_configuration(
             file_with(reference),
             {"KEY": "from-env"},
             dialects=dialects,
+            strategies=STRATEGIES,
             source="g.yaml",
             directory=tmp_path,
         )
@@ -91,7 +93,9 @@ server:
   tls: {certificate: file:server.pem, key: file:server.key, client_ca: file:callers.pem}
 providers: {p: {dialect: plain, base_url: http://x}}
 """
-    loaded = load_text(text, {}, dialects=dialects, source="g.yaml", directory=tmp_path)
+    loaded = load_text(
+        text, {}, dialects=dialects, strategies=STRATEGIES, source="g.yaml", directory=tmp_path
+    )
     assert loaded.tls is not None
     assert loaded.tls.certificate == "-----BEGIN CERTIFICATE-----\nserver.pem"
     assert loaded.tls.key.reveal() == "-----BEGIN PRIVATE KEY-----\nserver.key"
@@ -133,6 +137,8 @@ providers: {p: {dialect: plain, base_url: http://x}}
     (line,) = errors_of(text)
     assert line.startswith("gateway.yaml:2:3: server.listen: 0.0.0.0:50051 can be reached")
     consent = {"LLMGATEWAY__SERVER__INSECURE": "true"}
-    loaded = load_text(text, consent, dialects=dialects, source="g.yaml", directory=tmp_path)
+    loaded = load_text(
+        text, consent, dialects=dialects, strategies=STRATEGIES, source="g.yaml", directory=tmp_path
+    )
     assert loaded.tls is not None
     assert loaded.tls.client_ca is None
