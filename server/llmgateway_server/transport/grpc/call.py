@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import grpc
@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from llmgateway_server.domain.answer import Route
 from llmgateway_server.domain.errors import GatewayError, Reason
+from llmgateway_server.domain.request import CallOptions, RecoveryMode
 from llmgateway_server.domain.ulid import new_ulid
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
@@ -20,6 +21,11 @@ Metadata = tuple[tuple[str, str | bytes], ...]
 # The rich status has to be on its way before the client's own deadline, which carries none.
 _RESERVE = 0.1
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_COUNT = re.compile(r"[0-9]{1,9}")
+_MOST_FAILURES = 5
+# A caller can name a model of any letters and length; trailers have to fit into 8 KiB together.
+_NO_TARGET_NAME = re.compile(r"[^\x21-\x7e]|[,;=]")
+_LONGEST_TARGET = 128
 
 
 class MethodBudget(Struct, frozen=True):
@@ -32,18 +38,26 @@ class MethodBudget(Struct, frozen=True):
 class Call:
     """One call in flight.
 
-    `deadline` is loop time. `route`, and `dropped`, the request's fields that the model could not
-    take, are set by the handler as soon as it knows them.
+    `deadline` is loop time; `previous_attempts` counts the caller's own retries of this call.
+    `route`, `dropped`, the request's fields that the model could not take, and `failures`, the
+    errors of upstream attempts in order, are set by the handler as soon as it knows them.
     """
 
     def __init__(self, context: Context, budget: MethodBudget) -> None:
-        self.request_id = _request_id(context.invocation_metadata() or ())
+        metadata = context.invocation_metadata() or ()
+        self.request_id = _request_id(metadata)
+        self.previous_attempts = _previous_attempts(metadata)
         self.route: Route | None = None
         self.dropped: tuple[str, ...] = ()
+        self.failures: tuple[GatewayError, ...] = ()
         self._loop = asyncio.get_running_loop()
         self.deadline = self._loop.time() + _seconds(context.time_remaining(), budget)
         self._task = asyncio.current_task()
         self._interruption: GatewayError | None = None
+
+    def options(self, recovery: RecoveryMode | None = None) -> CallOptions:
+        """What the core is told of the call besides its request."""
+        return CallOptions(self.deadline, recovery, self.previous_attempts)
 
     def interrupt(self, error: GatewayError) -> None:
         """Ends the call from outside its task, with this error."""
@@ -60,6 +74,9 @@ class Call:
     def trailers(self) -> Metadata:
         """The trailing metadata that every call ends with, well or not."""
         trailers: Metadata = (("x-request-id", self.request_id),)
+        failures = _failures(self.failures)
+        if failures:
+            trailers = (*trailers, ("x-llmgateway-failures", failures))
         if self.route is None:
             return trailers
         if self.dropped:
@@ -129,3 +146,22 @@ def _request_id(metadata: Iterable[tuple[str, str | bytes]]) -> str:
         if key == "x-request-id" and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
             return value
     return new_ulid()
+
+
+def _previous_attempts(metadata: Iterable[tuple[str, str | bytes]]) -> int:
+    """What gRPC says of the caller's retries; anything but a small number counts as none."""
+    for key, value in metadata:
+        if key == "grpc-previous-rpc-attempts":
+            return int(value) if isinstance(value, str) and _COUNT.fullmatch(value) else 0
+    return 0
+
+
+def _failures(errors: Sequence[GatewayError]) -> str:
+    """The last of the failed upstream attempts: `provider/model=REASON;503`, comma separated."""
+    told = []
+    for error in errors[-_MOST_FAILURES:]:
+        for attempt in error.attempts[-1:]:
+            name = _NO_TARGET_NAME.sub("?", f"{attempt.provider}/{attempt.model}")
+            status = f";{attempt.http_status}" if attempt.http_status else ""
+            told.append(f"{name[:_LONGEST_TARGET]}={error.reason.value}{status}")
+    return ",".join(told)

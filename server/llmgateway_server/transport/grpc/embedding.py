@@ -35,7 +35,7 @@ class EmbeddingHandlers:
         size = 4 * len(asked.inputs) * (asked.dimensions or 0)
         if size > _MOST_BYTES:
             raise _too_large(size)
-        embedding = self._gateway.embed(asked, call.deadline)
+        embedding = self._gateway.embed(asked, call.options())
         try:
             embeddings = await embedding.answer()
         finally:

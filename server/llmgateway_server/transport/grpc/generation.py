@@ -6,6 +6,7 @@ from llmgateway.v1 import generation_service_pb2 as pb
 from llmgateway_server.domain.answer import Finish
 from llmgateway_server.domain.errors import GatewayError
 from llmgateway_server.domain.fold import Fold
+from llmgateway_server.domain.request import RecoveryMode
 from llmgateway_server.gateway.gateway import Gateway
 from llmgateway_server.transport.grpc.boundary import Boundary, Method, Write
 from llmgateway_server.transport.grpc.call import Call, MethodBudget
@@ -39,7 +40,9 @@ class GenerationHandlers:
 
     async def generate(self, request: pb.GenerateRequest, call: Call) -> pb.GenerateResponse:
         """The whole answer: the fold of the same stream that `generate_stream` writes."""
-        generation = self._gateway.generate(request_from(request.input), call.deadline)
+        # Nothing is delivered before the end, so an answer may always start again.
+        options = call.options(RecoveryMode.RESTART)
+        generation = await self._gateway.generate(request_from(request.input), options)
         fold = Fold()
         try:
             while not fold.finished:
@@ -51,6 +54,7 @@ class GenerationHandlers:
             raise
         finally:
             call.route, call.dropped = generation.route, generation.dropped
+            call.failures = generation.failures
             generation.close()
         return answer_to(fold.answer())
 
@@ -58,9 +62,10 @@ class GenerationHandlers:
         self, request: pb.GenerateStreamRequest, call: Call, write: Write
     ) -> None:
         """Writes the answer as it comes."""
-        options = stream_options_from(request.stream_options)
-        generation = self._gateway.generate(request_from(request.input), call.deadline)
-        writer = StreamWriter(write, options)
+        wanted = stream_options_from(request.stream_options)
+        options = call.options(wanted.recovery)
+        generation = await self._gateway.generate(request_from(request.input), options)
+        writer = StreamWriter(write, wanted)
         finished = False
         try:
             while not finished:
@@ -69,6 +74,7 @@ class GenerationHandlers:
                 await writer.send(events, last=finished)
         finally:
             call.route, call.dropped = generation.route, generation.dropped
+            call.failures = generation.failures
             generation.close()
             writer.close()
 
@@ -78,7 +84,7 @@ class GenerationHandlers:
         """How many tokens the request's input has."""
         asked = request_from(request.input)
         refuse_cached_only(asked.routing)
-        counting = self._gateway.count_tokens(asked, call.deadline)
+        counting = self._gateway.count_tokens(asked, call.options())
         try:
             count = await counting.count()
         finally:
