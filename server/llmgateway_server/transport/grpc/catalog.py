@@ -1,16 +1,22 @@
-"""CatalogService: what can be asked for, from memory."""
+"""CatalogService: what can be asked for and how its providers are, from memory."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from llmgateway.v1 import catalog_service_pb2 as pb
-from llmgateway_server.domain.catalog import ModelEntry, RouteEntry
+from llmgateway_server.domain.catalog import (
+    ModelEntry,
+    ProviderEntry,
+    ProviderState,
+    ProviderStatus,
+    RouteEntry,
+)
 from llmgateway_server.domain.errors import GatewayError, Reason, Violation
 from llmgateway_server.domain.prices import Prices
 from llmgateway_server.routing.routes import RouteTable
@@ -19,32 +25,31 @@ from llmgateway_server.transport.grpc.call import Call, MethodBudget
 
 SERVICE = pb.DESCRIPTOR.services_by_name["CatalogService"].full_name
 
+STATES = {
+    ProviderState.ACTIVE: pb.PROVIDER_STATE_ACTIVE,
+    ProviderState.DEGRADED: pb.PROVIDER_STATE_DEGRADED,
+    ProviderState.CIRCUIT_OPEN: pb.PROVIDER_STATE_CIRCUIT_OPEN,
+    ProviderState.DRAINING: pb.PROVIDER_STATE_DRAINING,
+    ProviderState.DISABLED: pb.PROVIDER_STATE_DISABLED,
+}
+
 _BUDGET = MethodBudget(default=10.0, maximum=10.0)
 _PAGE = 100
 _MOST = 1000
 
-Row = TypeVar("Row", pb.Model, pb.Provider)
+Row = TypeVar("Row", pb.Model, ProviderEntry)
 
 
 class CatalogHandlers:
-    """The methods of CatalogService over one route table."""
+    """The methods of CatalogService over one route table.
 
-    def __init__(self, table: RouteTable) -> None:
-        since = Timestamp()
-        since.GetCurrentTime()
+    `status` tells how a provider of the table is now, by its name.
+    """
+
+    def __init__(self, table: RouteTable, status: Callable[[str], ProviderStatus]) -> None:
         self._models = _models(table)
-        self._providers = sorted(
-            (
-                pb.Provider(
-                    name=provider.name,
-                    dialect=provider.dialect,
-                    state=pb.PROVIDER_STATE_ACTIVE,
-                    state_change_time=since,
-                )
-                for provider in table.providers.values()
-            ),
-            key=lambda provider: provider.name,
-        )
+        self._providers = sorted(table.providers.values(), key=lambda provider: provider.name)
+        self._status = status
 
     def methods(self, boundary: Boundary) -> dict[str, Method]:
         """The grpc handlers by method name."""
@@ -72,13 +77,27 @@ class CatalogHandlers:
     ) -> pb.ListProvidersResponse:
         """A page of providers, by name."""
         page, token = _page(self._providers, request.page_size, request.page_token)
-        return pb.ListProvidersResponse(providers=page, next_page_token=token)
+        providers = [self._provider(entry) for entry in page]
+        return pb.ListProvidersResponse(providers=providers, next_page_token=token)
 
     async def get_provider(
         self, request: pb.GetProviderRequest, _call: Call
     ) -> pb.GetProviderResponse:
         """One provider."""
-        return pb.GetProviderResponse(provider=_named(self._providers, request.name, "provider"))
+        entry = _named(self._providers, request.name, "provider")
+        return pb.GetProviderResponse(provider=self._provider(entry))
+
+    def _provider(self, entry: ProviderEntry) -> pb.Provider:
+        status = self._status(entry.name)
+        since = Timestamp()
+        since.FromMilliseconds(int(status.since * 1000))
+        return pb.Provider(
+            name=entry.name,
+            dialect=entry.dialect,
+            state=STATES[status.state],
+            state_change_time=since,
+            in_flight_request_count=status.in_flight,
+        )
 
 
 def _models(table: RouteTable) -> list[pb.Model]:
@@ -98,10 +117,11 @@ def _model(entry: ModelEntry) -> pb.Model:
 
 
 def _route(entry: RouteEntry, table: RouteTable) -> pb.Model:
-    known = [model for t in entry.targets if (model := table.models.get(t.name)) is not None]
+    names = [each.target.name for each in entry.targets]
+    known = [model for name in names if (model := table.models.get(name)) is not None]
     return pb.Model(
         name=entry.name,
-        targets=[target.name for target in entry.targets],
+        targets=names,
         **_capabilities(known),
     )
 
