@@ -7,22 +7,17 @@ import logging
 from collections.abc import Sequence
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 from msgspec import Struct
 
 from llmgateway_server.domain.errors import GatewayError, Reason
 from llmgateway_server.gateway.gateway import Gateway
-from llmgateway_server.transport.grpc import catalog, embedding, generation
+from llmgateway_server.transport.grpc import catalog, embedding, generation, health
 from llmgateway_server.transport.grpc.boundary import MAX_REQUEST_BYTES, Boundary
 from llmgateway_server.transport.grpc.call import LiveCalls
 
 logger = logging.getLogger(__name__)
 
-_SERVING = health_pb2.HealthCheckResponse.SERVING
-_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-_HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 # The process works, whether or not it wants traffic: what a liveness probe asks for.
 _LIVENESS = "liveness"
 
@@ -64,27 +59,34 @@ class GatewayServer:
 
     Args:
         gateway: answers the calls.
-        reflection: whether grpcurl and its like can list the services.
+        with_reflection: whether grpcurl and its like can list the services.
+        health_interval: seconds between two looks at whether the routes are open.
     """
 
-    def __init__(self, gateway: Gateway, *, with_reflection: bool) -> None:
+    def __init__(
+        self, gateway: Gateway, *, with_reflection: bool, health_interval: float = 1.0
+    ) -> None:
         self.calls = LiveCalls()
+        self._gateway = gateway
         self._server = grpc.aio.server(options=OPTIONS)
-        self._health = health_aio.HealthServicer()
+        self._health = health.Health()
+        self._health_interval = health_interval
+        self._following: asyncio.Task[None] | None = None
         boundary = Boundary(self.calls)
         services = {
             generation.SERVICE: generation.GenerationHandlers(gateway).methods(boundary),
             embedding.SERVICE: embedding.EmbeddingHandlers(gateway).methods(boundary),
-            catalog.SERVICE: catalog.CatalogHandlers(gateway.table).methods(boundary),
+            catalog.SERVICE: catalog.CatalogHandlers(
+                gateway.table, gateway.provider_status
+            ).methods(boundary),
         }
+        self._ready_names = ["", *services]
+        services[health.SERVICE] = self._health.methods()
         for name, methods in services.items():
             handler = grpc.method_handlers_generic_handler(name, methods)
             self._server.add_generic_rpc_handlers((handler,))
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        self._ready_names = ["", *services]
-        self._route_names = [f"route/{name}" for name in gateway.table.routes]
         if with_reflection:
-            names = (*services, _HEALTH, reflection.SERVICE_NAME)
+            names = (*services, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, self._server)
 
     async def start(self, listeners: Sequence[Listener]) -> list[str]:
@@ -95,8 +97,10 @@ class GatewayServer:
         """
         bound = [self._bind(listener) for listener in listeners]
         await self._server.start()
-        for name in (*self._ready_names, *self._route_names, _LIVENESS):
-            await self._health.set(name, _SERVING)
+        for name in (*self._ready_names, _LIVENESS):
+            self._health.set(name, serving=True)
+        self._tell_routes()
+        self._following = asyncio.create_task(self._follow_routes())
         return bound
 
     async def drain(self, *, pause: float, grace: float) -> None:
@@ -107,8 +111,9 @@ class GatewayServer:
                 load balancers look elsewhere first.
             grace: seconds for calls in flight; those that outlive it end with GATEWAY_DRAINING.
         """
-        for name in (*self._ready_names, *self._route_names):
-            await self._health.set(name, _NOT_SERVING)
+        self._stop_following()
+        for name in (*self._ready_names, *map(_health_name, self._gateway.table.routes)):
+            self._health.set(name, serving=False)
         await asyncio.sleep(pause)
         self.calls.draining = True
         # Sends GOAWAY. Its own end of the grace would cancel calls without a word, so ours comes
@@ -132,7 +137,21 @@ class GatewayServer:
 
     async def stop(self) -> None:
         """Stops at once; calls in flight are cut off."""
+        self._stop_following()
         await self._server.stop(0)
+
+    def _tell_routes(self) -> None:
+        for name in self._gateway.table.routes:
+            self._health.set(_health_name(name), serving=self._gateway.route_is_open(name))
+
+    async def _follow_routes(self) -> None:
+        while True:
+            await asyncio.sleep(self._health_interval)
+            self._tell_routes()
+
+    def _stop_following(self) -> None:
+        if self._following is not None:
+            self._following.cancel()
 
     def _bind(self, listener: Listener) -> str:
         try:
@@ -150,3 +169,7 @@ class GatewayServer:
         if listener.address.startswith("unix:"):
             return listener.address
         return f"{listener.address.rpartition(':')[0]}:{port}"
+
+
+def _health_name(route: str) -> str:
+    return f"route/{route}"
