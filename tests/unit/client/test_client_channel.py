@@ -70,6 +70,9 @@ def test_half_of_a_client_certificate_is_refused() -> None:
 
 
 def test_the_service_config_retries_unavailable_only_and_never_hedges() -> None:
-    (method,) = json.loads(SERVICE_CONFIG)["methodConfig"]
+    config = json.loads(SERVICE_CONFIG)
+    (method,) = config["methodConfig"]
     assert method["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE"]
+    assert method["retryPolicy"]["maxAttempts"] == 3
+    assert config["retryThrottling"]["maxTokens"] > 0
     assert "hedgingPolicy" not in method

@@ -61,6 +61,7 @@ def told(*failures: GatewayError) -> str | bytes | None:
         ("two", 0),
         ("\u0662", 0),
         (b"2", 0),
+        ("1000", 0),
         ("9" * 5000, 0),
     ],
 )

@@ -21,7 +21,7 @@ Metadata = tuple[tuple[str, str | bytes], ...]
 # The rich status has to be on its way before the client's own deadline, which carries none.
 _RESERVE = 0.1
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
-_COUNT = re.compile(r"[0-9]{1,9}")
+_COUNT = re.compile(r"[0-9]{1,3}")
 _MOST_FAILURES = 5
 # A caller can name a model of any letters and length; trailers have to fit into 8 KiB together.
 _NO_TARGET_NAME = re.compile(r"[^\x21-\x7e]|[,;=]")
