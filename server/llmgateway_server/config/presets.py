@@ -35,7 +35,7 @@ class Preset(NamedTuple):
     key: str = ""
     """The variable that the vendor's own client reads its key from."""
     vendor: str = ""
-    """Who serves and bills the models, to the tables of what they can take and what they cost."""
+    """Who serves the models, to the tables of what they can take and what they cost."""
     options: Mapping[str, Any] = {}
     """The dialect's options that differ from its defaults."""
     url_form: str = ""
@@ -95,7 +95,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
     "huggingface": Preset(
         "openai_chat", "https://router.huggingface.co/v1", "HF_TOKEN", vendor="huggingface"
     ),
-    "llamacpp": Preset("openai_chat", "http://127.0.0.1:8080/v1"),
+    "llamacpp": Preset("openai_chat", "http://127.0.0.1:8080/v1", vendor="llamacpp"),
     "mistral": Preset(
         "openai_chat",
         "https://api.mistral.ai/v1",
@@ -110,7 +110,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
             "continuation": "echoed_prefix",
         },
     ),
-    "ollama": Preset("openai_chat", "http://127.0.0.1:11434/v1"),
+    "ollama": Preset("openai_chat", "http://127.0.0.1:11434/v1", vendor="ollama"),
     "openai": Preset("openai_chat", "https://api.openai.com/v1", "OPENAI_API_KEY", vendor="openai"),
     # It leaves out for each model what that refuses, so nothing of its models is refused here.
     "openrouter": Preset(
@@ -130,16 +130,24 @@ PRESETS: Final[Mapping[str, Preset]] = {
     "together": Preset(
         "openai_chat", "https://api.together.xyz/v1", "TOGETHER_API_KEY", vendor="together"
     ),
-    "vllm": Preset("openai_chat", "http://127.0.0.1:8000/v1"),
+    "vllm": Preset(
+        "openai_chat",
+        "http://127.0.0.1:8000/v1",
+        vendor="vllm",
+        options={"continuation": "continue_final_message"},
+    ),
     "xai": Preset("openai_chat", "https://api.x.ai/v1", "XAI_API_KEY", vendor="xai"),
     "zai": Preset("openai_chat", "https://api.z.ai/api/paas/v4", "ZAI_API_KEY", vendor="zai"),
 }
 
 
 def vendor_of(base_url: str) -> str:
-    """The vendor whose host a base URL names; empty for any other."""
+    """The vendor whose host a base URL names; empty for any other.
+
+    What is anybody's own server, as those without a usual key are, its host does not tell.
+    """
     host = _host(base_url)
-    return next((row.vendor for row in PRESETS.values() if row.serves(host)), "")
+    return next((row.vendor for row in PRESETS.values() if row.key and row.serves(host)), "")
 
 
 def apply_presets(document: Document, dialects: Mapping[str, type[BaseModel] | None]) -> None:

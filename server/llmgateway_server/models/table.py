@@ -6,6 +6,7 @@ One TOML file a vendor lies in `data/`: `as_of` (the day on which its facts were
     [[rows]]
     models = ["gpt-4o"]      # these names, also with a date behind them: gpt-4o-2024-08-06
     families = ["gpt-4o"]    # every other name that goes on with a hyphen: gpt-4o-anything
+    families = ["*"]         # every other name: what a server says of all its models
     context_window = 128_000 # fields of `Capabilities`; what is left out is not known
 
 The most specific row alone counts; rows are not merged. A fact that no source states is left out,
@@ -26,6 +27,7 @@ from msgspec import Struct
 from llmgateway_server.domain.capabilities import Capabilities
 
 _UNKNOWN: Final = Capabilities()
+_ANY: Final = "*"
 # Azure serves OpenAI's models; what a deployment is called is its owner's choice, and usually that.
 _SAME_MODELS: Final = {"azure": "openai"}
 # -2024-08-06, -20250514, @20251001, -0613, -001, -preview-05-20, -preview-09-2025, -latest
@@ -45,7 +47,8 @@ class _Vendor(Struct, frozen=True):
 def capabilities_of(vendor: str, model: str) -> Capabilities:
     """What is known of a vendor's model; nothing for an unknown vendor or model.
 
-    Looked for in this order: the exact name, the name without its date, the longest family.
+    Looked for in this order: the exact name, the name without its date, the longest family, and
+    what is true of all.
 
     Args:
         vendor: Who serves it: the name of a data file, such as `openai`, or `azure`.
@@ -68,7 +71,7 @@ def capabilities_of(vendor: str, model: str) -> Capabilities:
         if found is not None:
             return found
         family = family.rpartition("-")[0]
-    return _UNKNOWN
+    return table.families.get(_ANY, _UNKNOWN)
 
 
 @functools.cache

@@ -24,11 +24,16 @@ ENTRY_POINT_GROUP = "llmgateway.dialects"
 
 
 class HttpCall(Struct, frozen=True):
-    """A call: `path` goes behind the provider's base URL and begins with a slash."""
+    """A call: `path` goes behind the provider's base URL and begins with a slash.
+
+    `echo` is text of the request that the provider repeats at the start of its answer; it is taken
+    off there.
+    """
 
     path: str
     body: bytes = b""
     method: str = "POST"
+    echo: str = ""
 
 
 class Failure(Struct, frozen=True):

@@ -80,7 +80,7 @@ class HttpProvider:
             except BaseException:
                 answer.body.close()
                 raise
-            return HttpStream(answer, decoder, metered)
+            return HttpStream(answer, decoder, metered, echo=call.echo)
 
     async def embed(self, request: EmbeddingRequest, model: str, timers: Timers) -> EmbeddingAnswer:
         """Embeds texts, one batch after the other; see the port."""

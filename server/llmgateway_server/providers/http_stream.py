@@ -12,6 +12,7 @@ from llmgateway_server.domain.errors import GatewayError, Reason
 from llmgateway_server.domain.events import ProviderEvent
 from llmgateway_server.providers.call_meter import MeteredCall
 from llmgateway_server.providers.dialect import Decoder, Dialect, Failure
+from llmgateway_server.providers.echo import Echo
 from llmgateway_server.providers.errors import transport_failure
 from llmgateway_server.providers.http_exchange import Answer
 from llmgateway_server.providers.whole_body import EitherBody, WholeBody
@@ -38,7 +39,9 @@ def decoder_for(answer: Answer, dialect: Dialect) -> Decoder:
 class HttpStream:
     """The port's ProviderStream over a response's body and a dialect's decoder."""
 
-    def __init__(self, answer: Answer, decoder: Decoder, call: MeteredCall) -> None:
+    def __init__(
+        self, answer: Answer, decoder: Decoder, call: MeteredCall, *, echo: str = ""
+    ) -> None:
         self._answer = answer
         self._body = answer.body
         self._next_chunk = aiter(answer.body).__anext__
@@ -46,6 +49,7 @@ class HttpStream:
         self._report = answer.report
         self._call = call
         self._error: GatewayError | None = None
+        self._echo = Echo(echo) if echo else None
 
     @property
     def request_id(self) -> str:
@@ -74,6 +78,8 @@ class HttpStream:
             raise
         decoder = self._decoder
         events = decoder.end() if data is None else decoder.feed(data)
+        if self._echo is not None:
+            events = self._echo.without(events)
         failure = decoder.failure
         if failure is not None:
             self._fail()

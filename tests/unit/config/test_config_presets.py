@@ -66,7 +66,9 @@ def test_every_preset_loads_with_options_that_its_dialect_knows(
         assert {key: options[key] for key in preset.options} == preset.options
     assert (found.api_key or "") == (f"env:{preset.key}" if preset.key else "")
     assert found.vendor == preset.vendor
-    assert bool(found.vendor) == bool(preset.key)
+    # Everyone's own servers are known for what they do, and bill nobody.
+    own = {"llamacpp", "ollama", "vllm"}
+    assert bool(found.vendor) == (bool(preset.key) or name in own)
 
 
 def test_every_vendor_of_the_table_has_a_preset() -> None:
@@ -174,6 +176,7 @@ def test_a_variable_can_name_the_preset(installed: Dialects) -> None:
         ("https://openrouter.ai/api/v1", "openrouter"),
         ("https://api.openai.com.evil.example/v1", ""),
         ("http://127.0.0.1:8080/v1", ""),
+        ("http://127.0.0.1:11434/v1", ""),
     ],
 )
 def test_without_a_preset_the_host_tells_the_vendor(base_url: str, vendor: str) -> None:

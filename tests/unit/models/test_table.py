@@ -115,12 +115,27 @@ def test_the_longest_family_counts() -> None:
         ("openai", "gpt-4-32k"),
         ("gemini", "gemini-2.5-flash-image"),
         ("anthropic", "claude-opus-4-9"),
-        ("mistral", "mistral-small-latest"),
         ("openai", ""),
     ],
 )
 def test_what_nobody_knows_lets_everything_pass(vendor: str, model: str) -> None:
     assert capabilities_of(vendor, model) == Capabilities()
+
+
+@pytest.mark.parametrize(
+    ("vendor", "model"),
+    [
+        ("mistral", "mistral-small-latest"),
+        ("mistral", "mistral-large-2512"),
+        ("llamacpp", "any.gguf"),
+        ("vllm", "org/any"),
+        ("ollama", "qwen3:4b"),
+    ],
+)
+def test_what_is_true_of_all_models_of_a_server_is_true_of_unknown_ones(
+    vendor: str, model: str
+) -> None:
+    assert capabilities_of(vendor, model).prefill
 
 
 @given(vendor=st.sampled_from(["", *VENDORS]), model=st.text(max_size=40))

@@ -17,9 +17,8 @@ from llmgateway_server.domain.content import (
     ToolCallPart,
     ToolResultPart,
 )
-from llmgateway_server.domain.errors import GatewayError, Reason
+from llmgateway_server.domain.errors import Reason
 from llmgateway_server.domain.request import (
-    GenerationRequest,
     Output,
     ReasoningEffort,
     ResponseFormat,
@@ -29,39 +28,11 @@ from llmgateway_server.domain.request import (
     ToolMode,
 )
 from llmgateway_server.providers.openai_chat import OpenAIChat, OpenAIChatOptions
+from support.chat_request import ASK, LOCAL, body, messages, rejected
 
 OPENAI = "https://api.openai.com/v1"
-LOCAL = "http://127.0.0.1:8080/v1"
-ASK = GenerationRequest("", (Message(Role.USER, (TextPart("Hi"),)),))
 PNG = MediaPart("image/png", data=b"\x89PNG")
 PNG_URL = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw=="}}
-
-
-def body(
-    request: GenerationRequest = ASK,
-    *,
-    base_url: str = LOCAL,
-    stream: bool = True,
-    capabilities: Capabilities = Capabilities(),  # noqa: B008 - frozen
-    **options: Any,
-) -> dict[str, Any]:
-    dialect = OpenAIChat("up", base_url, OpenAIChatOptions(**options))
-    call = dialect.build(request, "tiny", capabilities, stream=stream)
-    assert call.path == "/chat/completions"
-    written: dict[str, Any] = json.loads(call.body)
-    return written
-
-
-def messages(*conversation: Message, **options: Any) -> list[dict[str, Any]]:
-    written = body(replace(ASK, messages=conversation), **options)
-    sent: list[dict[str, Any]] = written["messages"]
-    return sent
-
-
-def rejected(request: GenerationRequest, *, base_url: str = LOCAL) -> GatewayError:
-    with pytest.raises(GatewayError) as raised:
-        body(request, base_url=base_url)
-    return raised.value
 
 
 def test_a_bare_question_says_nothing_that_was_not_said() -> None:
@@ -407,37 +378,3 @@ def test_the_models_own_name_of_the_output_limit_is_used_unless_configured() -> 
     assert body(request, capabilities=reasoning)["max_completion_tokens"] == 7
     configured = body(request, capabilities=reasoning, max_tokens_field="max_tokens")
     assert configured["max_tokens"] == 7
-
-
-SCHEMA = '{"type":"object","properties":{"n":{"type":"integer"}}}'
-STRUCTURED = replace(
-    ASK, output=Output(response_format=ResponseFormat.JSON_SCHEMA, response_schema_json=SCHEMA)
-)
-NO_SCHEMA = Capabilities(json_schema=False)
-
-
-def test_a_model_without_schemas_is_made_to_call_a_tool_with_one() -> None:
-    sent = body(STRUCTURED, capabilities=NO_SCHEMA)
-    (tool,) = sent["tools"]
-    assert tool["function"]["name"] == "llmgateway_response"
-    assert tool["function"]["parameters"] == json.loads(SCHEMA)
-    assert sent["tool_choice"] == {"type": "function", "function": {"name": "llmgateway_response"}}
-    assert "response_format" not in sent
-
-
-def test_the_callers_tools_may_be_called_instead_of_answering() -> None:
-    sent = body(replace(STRUCTURED, tools=(Tool("look"),)), capabilities=NO_SCHEMA)
-    assert [tool["function"]["name"] for tool in sent["tools"]] == ["look", "llmgateway_response"]
-    assert sent["tool_choice"] == "required"
-
-
-def test_a_model_that_cannot_be_held_to_a_schema_at_all_refuses_it() -> None:
-    cannot = Capabilities(json_schema=False, forced_tool_choice=False)
-    with pytest.raises(GatewayError) as raised:
-        body(STRUCTURED, capabilities=cannot)
-    assert raised.value.reason is Reason.CAPABILITY_UNSUPPORTED
-
-
-def test_the_name_of_the_gateways_own_tool_is_taken() -> None:
-    with pytest.raises(GatewayError, match="choose another"):
-        body(replace(ASK, tools=(Tool("llmgateway_response"),)))

@@ -15,7 +15,7 @@ from llmgateway_server.providers.dialect import Decoder, Failure, HttpCall, Wire
 from llmgateway_server.providers.http_plugin import HttpDialectPlugin
 from llmgateway_server.providers.openai_account import account_headers, is_openai
 from llmgateway_server.providers.openai_chat.options import OpenAIChatOptions
-from llmgateway_server.providers.openai_chat.request import RequestWriter
+from llmgateway_server.providers.openai_chat.request import RequestWriter, continued_text
 from llmgateway_server.providers.openai_chat.stream import ChatStream, decode_body
 from llmgateway_server.providers.openai_errors import failure_of_response
 
@@ -43,7 +43,9 @@ class OpenAIChat:
     ) -> HttpCall:
         """The call; Azure's deployment surface has the model in its path."""
         body = self._writer.write(request, model, capabilities, stream=stream)
-        return HttpCall(self._path("/chat/completions", model), body)
+        is_echoed = self._options.continuation == "echoed_prefix"
+        echo = continued_text(request) if is_echoed else ""
+        return HttpCall(self._path("/chat/completions", model), body, echo=echo)
 
     def decoder(self) -> Decoder:
         """A decoder for one streamed answer."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
+import re
+from hashlib import sha256
 
 from llmgateway_server.domain.content import (
     MediaPart,
@@ -14,10 +15,12 @@ from llmgateway_server.domain.content import (
     ToolCallPart,
     ToolResultPart,
 )
+from llmgateway_server.providers.openai_chat.options import OpenAIChatOptions
 from llmgateway_server.providers.openai_chat.reasoning import given_back
-from llmgateway_server.providers.request_writing import Json, invalid, misplaced, unsupported
+from llmgateway_server.providers.openai_images import image_url
+from llmgateway_server.providers.request_writing import Json, misplaced
 
-_URL_SCHEMES = ("https://", "http://", "data:image/")
+_NINE_CHARACTERS = re.compile(r"[A-Za-z0-9]{9}")
 
 
 class MessageWriter:
@@ -27,10 +30,11 @@ class MessageWriter:
     in results wait for the end of the results and follow in a user message.
     """
 
-    def __init__(self, provider: str, system_role: str, reasoning_field: str | None) -> None:
+    def __init__(self, provider: str, options: OpenAIChatOptions) -> None:
         self._provider = provider
-        self._reasoning_field = reasoning_field
-        self._roles = {Role.SYSTEM: system_role, Role.USER: "user"}
+        self._reasoning_field = options.reasoning_history
+        self._roles = {Role.SYSTEM: options.system_role, Role.USER: "user"}
+        self._call_id = nine_characters if options.tool_call_ids == "nine_characters" else str
         self._written: list[Json] = []
         self._waiting: list[Json] = []
 
@@ -77,7 +81,11 @@ class MessageWriter:
                 case ToolCallPart():
                     function = {"name": part.name, "arguments": part.arguments_json or "{}"}
                     calls.append(
-                        {"id": part.tool_call_id, "type": "function", "function": function}
+                        {
+                            "id": self._call_id(part.tool_call_id),
+                            "type": "function",
+                            "function": function,
+                        }
                     )
                 case ReasoningPart():
                     reasoning.append(part)
@@ -124,7 +132,7 @@ class MessageWriter:
         self._written.append(
             {
                 "role": "tool",
-                "tool_call_id": result.tool_call_id,
+                "tool_call_id": self._call_id(result.tool_call_id),
                 "content": _collapsed(content),
             }
         )
@@ -133,6 +141,13 @@ class MessageWriter:
         if self._waiting:
             self._written.append({"role": "user", "content": self._waiting})
             self._waiting = []
+
+
+def nine_characters(call_id: str) -> str:
+    """An id of nine letters and digits, the same for the same id."""
+    if _NINE_CHARACTERS.fullmatch(call_id):
+        return call_id
+    return sha256(call_id.encode()).hexdigest()[:9]
 
 
 def _text(text: str) -> Json:
@@ -150,15 +165,4 @@ def _collapsed(content: list[Json]) -> str | list[Json]:
 
 
 def _image(part: MediaPart, path: str) -> Json:
-    field = f"{path}.media"
-    if not part.mime_type.startswith("image/") and (part.mime_type or part.uri is None):
-        raise unsupported(
-            f"{field}.mime_type", "media", f"{part.mime_type!r} cannot be sent; images can"
-        )
-    if part.data is not None:
-        url = f"data:{part.mime_type};base64,{b64encode(part.data).decode('ascii')}"
-    elif part.uri is not None and part.uri.startswith(_URL_SCHEMES):
-        url = part.uri
-    else:
-        raise invalid(f"{field}.uri", "give an https URL that the provider can fetch, or the bytes")
-    return {"type": "image_url", "image_url": {"url": url}}
+    return {"type": "image_url", "image_url": {"url": image_url(part, f"{path}.media")}}

@@ -30,6 +30,24 @@ class OpenAIChatOptions(OpenAIAccountOptions):
         "system",
         description="The role of system messages; OpenAI's reasoning models call it developer.",
     )
+    seed_field: Literal["seed", "random_seed"] = Field(
+        "seed", description="The name of the seed; Mistral calls it random_seed."
+    )
+    end_user_field: Literal["user", "safety_identifier", "none"] = Field(
+        "user",
+        description="The name of the end user's id; none for servers that refuse bodies with it.",
+    )
+    tool_call_ids: Literal["any", "nine_characters"] = Field(
+        "any",
+        description="Which ids of tool calls the server takes. Mistral takes nine letters and "
+        "digits; calls that another provider made are renamed for it.",
+    )
+    continuation: Literal["prefix", "echoed_prefix", "continue_final_message"] | None = Field(
+        None,
+        description="How the server is told to continue a last message of the assistant, where it "
+        "has to be told: by `prefix` in the message (DeepSeek below /beta; echoed_prefix for "
+        "Mistral, whose answer repeats it), or by `continue_final_message` (vLLM).",
+    )
     reasoning_history: Literal["reasoning_content", "reasoning"] | None = Field(
         None,
         description="The field in which the server wants the reasoning of earlier turns back, for "

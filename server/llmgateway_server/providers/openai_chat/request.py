@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from llmgateway_server.domain.capabilities import Capabilities
+from llmgateway_server.domain.content import Role, TextPart, ToolCallPart
 from llmgateway_server.domain.request import (
     GenerationRequest,
     Output,
@@ -56,10 +57,7 @@ class RequestWriter:
     def __init__(self, provider: str, base_url: str, options: OpenAIChatOptions) -> None:
         self._is_openai = is_openai(base_url)
         self._provider = provider
-        self._max_tokens_field = options.max_tokens_field
-        self._include_usage = options.include_usage
-        self._system_role = options.system_role
-        self._reasoning_field = options.reasoning_history
+        self._options = options
 
     def write(
         self, request: GenerationRequest, model: str, capabilities: Capabilities, *, stream: bool
@@ -69,25 +67,21 @@ class RequestWriter:
         Raises:
             GatewayError: REQUEST_INVALID or CAPABILITY_UNSUPPORTED, naming the field.
         """
-        body: Json = {
-            "model": model,
-            "messages": self._messages(request),
-        }
+        messages = MessageWriter(self._provider, self._options).write(request.messages)
+        body: Json = {"model": model, "messages": messages}
+        if continued_text(request):
+            body.update(_continuation(messages, self._options.continuation))
         if stream:
             body["stream"] = True
-            if self._include_usage:
+            if self._options.include_usage:
                 body["stream_options"] = {"include_usage": True}
         body.update(self._sampling(request.sampling))
         body.update(self._output(request.output, capabilities))
         body.update(_tool_fields(request, capabilities))
-        if request.end_user_id:
-            body["user"] = request.end_user_id
+        if request.end_user_id and self._options.end_user_field != "none":
+            body[self._options.end_user_field] = request.end_user_id
         body.update(self._provider_options(request))
         return msgspec.json.encode(body)
-
-    def _messages(self, request: GenerationRequest) -> list[Json]:
-        writer = MessageWriter(self._provider, self._system_role, self._reasoning_field)
-        return writer.write(request.messages)
 
     def _sampling(self, sampling: Sampling) -> Json:
         if sampling.top_k is not None and self._is_openai:
@@ -101,13 +95,13 @@ class RequestWriter:
                 "frequency_penalty": sampling.frequency_penalty,
                 "presence_penalty": sampling.presence_penalty,
                 "top_k": sampling.top_k,
-                "seed": sampling.seed,
+                self._options.seed_field: sampling.seed,
             }
         )
 
     def _output(self, output: Output, capabilities: Capabilities) -> Json:
         default = "max_completion_tokens" if self._is_openai else "max_tokens"
-        limit = self._max_tokens_field or capabilities.max_tokens_field or default
+        limit = self._options.max_tokens_field or capabilities.max_tokens_field or default
         effort = output.reasoning_effort
         return said(
             {
@@ -123,6 +117,25 @@ class RequestWriter:
         return provider_options(
             request.provider_options, self._provider, reserved=_RESERVED_OPTIONS, known=known
         )
+
+
+def continued_text(request: GenerationRequest) -> str:
+    """What the answer goes on from: the text of a last message of the assistant."""
+    last = request.messages[-1] if request.messages else None
+    if last is None or last.role is not Role.ASSISTANT:
+        return ""
+    if any(isinstance(part, ToolCallPart) for part in last.parts):
+        return ""
+    return "".join(part.text for part in last.parts if isinstance(part, TextPart))
+
+
+def _continuation(messages: list[Json], way: str | None) -> Json:
+    """The fields that have the server continue the last message, and marks that message."""
+    if way == "continue_final_message":
+        return {"continue_final_message": True, "add_generation_prompt": False}
+    if way is not None:
+        messages[-1]["prefix"] = True
+    return {}
 
 
 def _response_format(output: Output, capabilities: Capabilities) -> Json | None:
