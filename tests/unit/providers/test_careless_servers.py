@@ -97,6 +97,7 @@ WIRES = {
         {"promptTokenCount": 9, "candidatesTokenCount": 4},
     ),
 }
+COMPLETED = responses_stream.COMPLETED
 COUNTED = Usage(input_token_count=9, output_token_count=4)
 NO_OBJECTS: list[Any] = [None, [], "", "many", 7, True, {}, {"x": "9"}]
 
@@ -201,6 +202,26 @@ def said_and_called(events: list[ProviderEvent]) -> tuple[str, list[str]]:
     assert isinstance(events[-1], Finish)
     text = "".join(event.text for event in events if isinstance(event, TextDelta))
     return text, [name for name in (getattr(event, "name", "") for event in events) if name]
+
+
+def test_an_empty_delta_may_be_a_list() -> None:
+    last = {"choices": [{"index": 0, "delta": [], "finish_reason": "stop"}]}
+    assert said_and_called(chat_stream.answered(chat_stream.text("Hi"), last)) == ("Hi", [])
+
+
+def test_an_event_of_responses_may_be_told_by_its_name_alone() -> None:
+    body = json.dumps({"response": responses_stream.response(responses_stream.message("Hi"))})
+    events, failure = responses_stream.fed(f"event: response.completed\ndata: {body}\n\n".encode())
+    assert failure is None
+    assert said_and_called(events) == ("Hi", [])
+
+
+@pytest.mark.parametrize("kind", ["response.output_item.added", "response.output_item.done"])
+def test_an_item_that_is_none_is_nothing(kind: str) -> None:
+    events = responses_stream.answered(
+        {"type": kind, "item": None}, {"type": kind}, responses_stream.text("Hi"), COMPLETED
+    )
+    assert said_and_called(events) == ("Hi", [])
 
 
 def test_a_last_event_of_responses_may_lack_its_response() -> None:

@@ -214,7 +214,6 @@ def test_what_follows_the_last_event_is_not_read() -> None:
         b'data: {"type": "response.refusal.delta", "delta": []}\n\n',
         b'data: {"type": "response.reasoning_text.delta", "delta": {}}\n\n',
         b'data: {"type": "response.function_call_arguments.delta", "delta": {}}\n\n',
-        b'data: {"type": "response.output_item.added"}\n\n',
         b'data: {"type": "response.output_item.done", "item": 7}\n\n',
         b'data: {"type": "response.completed", "response": []}\n\n',
         b'data: {"type": "response.completed", "response": {"output": 7}}\n\n',

@@ -12,7 +12,7 @@ from llmgateway_server.providers.event_decoder import EventDecoder, malformed
 from llmgateway_server.providers.eventstream import ServerEvent
 from llmgateway_server.providers.openai_chat.assembly import Assembly
 from llmgateway_server.providers.openai_chat.usage import reported_usage
-from llmgateway_server.providers.openai_chat.wire import BODY, CHUNK, Body, Chunk
+from llmgateway_server.providers.openai_chat.wire import BODY, CHUNK, Body, Chunk, Message
 from llmgateway_server.providers.openai_errors import failure_in_answer
 from llmgateway_server.providers.second_reading import reread
 from llmgateway_server.providers.token_counts import fields_of
@@ -72,7 +72,8 @@ class ChatStream(EventDecoder):
                 raise WireError(failure_in_answer(data))
             # One answer is asked for; a server that gives several is heard on the first.
             if not choice.index:
-                self._answer.add(choice.delta, choice, out)
+                delta = choice.delta
+                self._answer.add(delta if isinstance(delta, Message) else None, choice, out)
 
     def _close_unannounced(self, out: list[ProviderEvent]) -> None:
         if self._answer.began and not self._answer.finish_word:
@@ -147,7 +148,7 @@ def _only_text(chunk: Chunk) -> str:
     delta = choice.delta if choice is not None else None
     if (
         choice is None
-        or delta is None
+        or type(delta) is not Message
         or choice.index
         or choice.finish_reason is not None
         or choice.stop_reason is not None

@@ -47,10 +47,14 @@ class Message(Struct, gc=False):
 
 
 class StreamChoice(Struct, gc=False):
-    """A choice in a stream; `stop_reason` is vLLM's: the stop sequence, or a token's number."""
+    """A choice in a stream.
+
+    `stop_reason` is vLLM's: the stop sequence, or a token's number. Servers in PHP write an empty
+    object, which a last delta is, as an empty list.
+    """
 
     index: int | None = None
-    delta: Message | None = None
+    delta: Message | list[Any] | None = None
     finish_reason: str | None = None
     stop_reason: Any = None
     usage: Any = None

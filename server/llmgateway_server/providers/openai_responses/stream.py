@@ -41,7 +41,8 @@ _STATUSES: Final = frozenset(_LAST.values())
 class ResponseStream(EventDecoder):
     """The decoder of one streamed answer.
 
-    An event is told by the `type` inside it: OpenRouter names no events. The answer ends with one
+    An event is told by the `type` inside it, and by its name where it has none: OpenRouter names no
+    events. The answer ends with one
     of four events, and an end without any of them is a failure; OpenRouter's [DONE] is none.
     """
 
@@ -63,6 +64,8 @@ class ResponseStream(EventDecoder):
             fields = _event(data)
             if fields is None:
                 return
+            if fields.type is None:
+                fields.type = event.event
             if fields.type == _TEXT:
                 self._output.add_text(fields, out)
             else:
@@ -82,9 +85,9 @@ class ResponseStream(EventDecoder):
                 self._output.add_reasoning(event, out)
             case "response.refusal.delta":
                 self._output.add_refusal(event, out)
-            case "response.output_item.added":
+            case "response.output_item.added" if _is_told(event.item):
                 self._output.begin(ITEM.decode(event.item), event.output_index, out)
-            case "response.output_item.done":
+            case "response.output_item.done" if _is_told(event.item):
                 self._output.complete(ITEM.decode(event.item), event.output_index, out)
             case str() as last if last in _LAST:
                 response = (
