@@ -22,6 +22,7 @@ import uvloop
 
 from llmgateway_server import __version__, bootstrap, config
 from llmgateway_server.providers.dialect import DialectLoadError, installed_dialects
+from llmgateway_server.routing.strategies import StrategyLoadError, installed_strategies
 from llmgateway_server.supervisor.embedded import (
     EmbeddedModel,
     EmbeddedModelFailed,
@@ -83,7 +84,7 @@ def check(
             file,
             os.environ,
             dialects=bootstrap.option_models(plugins),
-            strategies=bootstrap.strategy_names(),
+            strategies=installed_strategies(),
         )
     typer.echo(config.check_text(loaded))
 
@@ -92,8 +93,9 @@ def check(
 def schema() -> None:
     """Print the configuration's JSON Schema, from which editors complete."""
     with _told():
-        plugins = installed_dialects()
-    typer.echo(config.schema_json(bootstrap.option_models(plugins), bootstrap.strategy_names()))
+        dialects = bootstrap.option_models(installed_dialects())
+        strategies = installed_strategies()
+    typer.echo(config.schema_json(dialects, strategies))
 
 
 @config_app.command()
@@ -108,7 +110,7 @@ async def _serve_configured(file: Path | None, environ: Mapping[str, str]) -> No
         file,
         environ,
         dialects=bootstrap.option_models(plugins),
-        strategies=bootstrap.strategy_names(),
+        strategies=installed_strategies(),
     )
     await bootstrap.serve(loaded, plugins, _announce(loaded.source))
 
@@ -132,7 +134,7 @@ async def _serve_demo(environ: Mapping[str, str]) -> None:
             tree,
             environ,
             dialects=bootstrap.option_models(plugins),
-            strategies=bootstrap.strategy_names(),
+            strategies=installed_strategies(),
             source="--demo",
         )
         await bootstrap.serve(loaded, plugins, _announce("the embedded model SmolLM2 135M"))
@@ -157,6 +159,7 @@ def _told() -> Iterator[None]:
         config.NothingConfigured,
         DialectLoadError,
         EmbeddedModelMissing,
+        StrategyLoadError,
     ) as error:
         _fail(str(error), _CONFIG_ERROR)
     except (AddressInUseError, EmbeddedModelFailed) as error:

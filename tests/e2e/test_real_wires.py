@@ -11,6 +11,7 @@ from llmgateway.v1 import content_pb2, errors_pb2
 from llmgateway.v1 import generation_service_pb2 as pb
 from llmgateway_server import bootstrap, config
 from llmgateway_server.providers.dialect import installed_dialects
+from llmgateway_server.routing.strategies import installed_strategies
 from llmgateway_server.supervisor.embedded import EmbeddedModel
 from support.gateway import Failed, Running, failure_of, serving, text_of
 
@@ -30,7 +31,7 @@ async def gateway_in_front_of(base_url: str) -> AsyncIterator[Running]:
         tree,
         {"KEY": "none"},
         dialects=bootstrap.option_models(plugins),
-        strategies=bootstrap.strategy_names(),
+        strategies=installed_strategies(),
         source="test",
     )
     async with serving(bootstrap.build_gateway(loaded, plugins)) as running:

@@ -21,6 +21,7 @@ from llmgateway.v1 import generation_service_pb2 as pb
 from llmgateway_server import bootstrap, config
 from llmgateway_server.gateway.gateway import Gateway
 from llmgateway_server.providers.dialect import installed_dialects
+from llmgateway_server.routing.strategies import installed_strategies
 from llmgateway_server.transport.grpc.server import GatewayServer, Listener
 
 KEY = "sk-canary-4f0c2b9d7e"
@@ -117,7 +118,7 @@ async def gateway_to(
         tree,
         {"UP_KEY": KEY},
         dialects=bootstrap.option_models(plugins),
-        strategies=bootstrap.strategy_names(),
+        strategies=installed_strategies(),
         source="test",
     )
     async with serving(bootstrap.build_gateway(loaded, plugins)) as running:

@@ -23,6 +23,7 @@ from llmgateway_server.config import (
 from llmgateway_server.domain.catalog import RouteEntry
 from llmgateway_server.domain.policies import CachePolicy, HedgePolicy, TargetLimits
 from llmgateway_server.domain.timers import Timers
+from support.json_schema import accepts
 from support.strategies import STRATEGIES
 
 
@@ -256,35 +257,6 @@ def test_every_key_of_the_schema_is_described_and_every_section_closed(dialects:
     assert provider["organization"]["description"] == "Sent as a header."
     assert "options" not in provider
     assert schema["$defs"]["RouteConfig"]["properties"]["strategy"]["enum"] == [*STRATEGIES]
-
-
-def accepts(schema: dict[str, Any], part: dict[str, Any], value: Any) -> bool:
-    """As much of JSON Schema as the file's schema uses."""
-    if "$ref" in part:
-        part = schema["$defs"][part["$ref"].removeprefix("#/$defs/")]
-    if "anyOf" in part and "type" not in part:
-        return any(accepts(schema, choice, value) for choice in part["anyOf"])
-    kinds: dict[str, Any] = {
-        "string": str, "object": dict, "array": list, "boolean": bool, "integer": int,
-        "number": int | float,
-        "null": type(None),
-    }  # fmt: skip
-    if not isinstance(value, kinds[part["type"]]) or value not in part.get("enum", [value]):
-        return False
-    if isinstance(value, str):
-        return re.search(part.get("pattern", ""), value) is not None
-    if isinstance(value, list):
-        return all(accepts(schema, part["items"], item) for item in value)
-    if isinstance(value, dict):
-        patterns = part.get("patternProperties", {"": part.get("additionalProperties")})
-        (inner,) = patterns.values()
-        known = part.get("properties", {})
-        needed = part.get("anyOf", [{"required": part.get("required", [])}])
-        return any(set(choice["required"]) <= set(value) for choice in needed) and all(
-            (key in known or bool(inner)) and accepts(schema, known.get(key, inner), item)
-            for key, item in value.items()
-        )
-    return True
 
 
 def test_the_schema_accepts_the_example_and_every_default(dialects: Dialects) -> None:

@@ -29,7 +29,10 @@ KEYS = re.findall(
     "server listen tls certificate key client_ca insecure reflection drain pause grace providers "
     "openai dialect base_url api_key timeouts connect pool connections idle models gpt-5 "
     "display_name organization default_route routes chat targets model << preset capabilities "
-    "efforts refused max_output unsupported",
+    "efforts refused max_output unsupported limits in_flight queue adaptive requests_per_minute "
+    "tokens_per_minute health_check breaker window minimum_calls failures slow consecutive open "
+    "longest_open ramp strategy weight recovery retry attempts patience hedge after budget "
+    "max_cost_usd cache ttl include_sampled blocked_content first_content max_bytes",
 )
 LINES = (*example_yaml().splitlines(), "providers:", "  x: *a", "  - &a [*a]", "? !!int a", "'\"\\")
 
@@ -68,6 +71,7 @@ LEAVES = (
         [
             *("5s", "env:OPENAI_API_KEY", "http://x/v1", "openai_chat", "openai/m", "chat"),
             *("openai", "azure", "low", "sampling.seed", "drop"),
+            *("off", "p95", "64MiB", "none", "cost", 0.5, 1, 3),
         ]
     )
 )
