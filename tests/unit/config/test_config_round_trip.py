@@ -1,5 +1,4 @@
-"""What may be said of how calls survive: all of it loads, and reads back as it was; the rest is
-refused with a place."""
+"""What may be said of how calls survive loads and reads back as it was; the rest is refused."""
 
 import json
 from pathlib import Path
