@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import signal
-from collections.abc import Callable, Collection, Mapping, Sequence
-from importlib.metadata import entry_points
+from collections.abc import Callable, Mapping, Sequence
 
 import grpc
 from pydantic import BaseModel
@@ -22,6 +21,8 @@ from llmgateway_server.ports.provider import Provider, ProviderSettings
 from llmgateway_server.pricing import GenaiPriceBook
 from llmgateway_server.providers.dialect import DialectPlugin
 from llmgateway_server.routing.routes import RouteTable
+from llmgateway_server.routing.strategies import installed_strategies
+from llmgateway_server.stores.memory import MemoryStore
 from llmgateway_server.tokens import OfflineCounter
 from llmgateway_server.transport.grpc.server import GatewayServer, Listener
 
@@ -33,18 +34,23 @@ def option_models(plugins: Plugins) -> dict[str, type[BaseModel] | None]:
     return {name: plugin.options for name, plugin in plugins.items()}
 
 
-def strategy_names() -> Collection[str]:
-    """The names of the installed routing strategies."""
-    return entry_points(group="llmgateway.strategies").names
-
-
 def build_gateway(loaded: LoadedConfig, plugins: Plugins) -> Gateway:
-    """Wires the core to its providers; nothing is connected yet."""
+    """Wires the core to its providers, in the running event loop; nothing is connected yet."""
     prices = _price_book(loaded)
     # Now, since it takes 0.2 s, which calls in flight would wait for.
     prices.load()
+    clock = asyncio.get_running_loop()
+    config = loaded.config
     return Gateway(
-        _route_table(loaded, prices), _providers(loaded, plugins), prices, OfflineCounter()
+        _route_table(loaded, prices),
+        _providers(loaded, plugins),
+        prices,
+        OfflineCounter(),
+        strategies=installed_strategies(),
+        store=MemoryStore(config.cache.max_bytes, clock),
+        clock=clock,
+        admission=config.server.limits.known(),
+        health_interval=config.server.health_check,
     )
 
 

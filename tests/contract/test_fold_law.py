@@ -19,13 +19,11 @@ from llmgateway_server.domain.events import (
     ToolCallDelta,
 )
 from llmgateway_server.domain.timers import Timers
-from llmgateway_server.gateway.gateway import Gateway
 from llmgateway_server.routing.routes import RouteTable
 from llmgateway_server.transport.grpc.call import Call, MethodBudget
 from llmgateway_server.transport.grpc.generation import GenerationHandlers
 from support.gateway import question
-from support.money import FixedPrices, FourBytesAToken
-from support.provider import ScriptedProvider, Step
+from support.provider import ScriptedProvider, Step, gateway_of
 from support.virtual_time import run_virtual
 
 TABLE = RouteTable([], [ProviderEntry("up", "x", True, Timers())], [])
@@ -92,9 +90,7 @@ async def both(
         sent.append(message)
 
     async def handlers() -> GenerationHandlers:
-        return GenerationHandlers(
-            Gateway(TABLE, {"up": ScriptedProvider(steps)}, FixedPrices(), FourBytesAToken())
-        )
+        return GenerationHandlers(gateway_of(TABLE, {"up": ScriptedProvider(steps)}))
 
     whole = await (await handlers()).generate(pb.GenerateRequest(input=request), _call())
     streamed = pb.GenerateStreamRequest(input=request, stream_options=options)

@@ -13,12 +13,10 @@ from llmgateway.v1 import catalog_service_pb2, content_pb2
 from llmgateway.v1 import generation_service_pb2 as pb
 from llmgateway_server.domain.catalog import ProviderEntry
 from llmgateway_server.domain.timers import Timers
-from llmgateway_server.gateway.gateway import Gateway
 from llmgateway_server.ports.provider import Provider
 from llmgateway_server.routing.routes import RouteTable
 from support.gateway import Failed, ask, failure_of, gateway_to, question, rest_of, serving, text_of
 from support.grpc_raw import RawGrpc, frame_message
-from support.money import FixedPrices, FourBytesAToken
 from support.openai import (
     FAULTS,
     ToolCall,
@@ -29,7 +27,7 @@ from support.openai import (
     stream_tools,
     text_chunk,
 )
-from support.provider import ScriptedProvider
+from support.provider import ScriptedProvider, gateway_of
 from support.upstream import Conn, Upstream
 
 GENERATE_STREAM = "/llmgateway.v1.GenerationService/GenerateStream"
@@ -236,7 +234,7 @@ async def test_a_bug_is_internal_and_says_nothing(caplog: pytest.LogCaptureFixtu
 
     table = RouteTable([], [ProviderEntry("up", "x", True, Timers())], [])
     providers: dict[str, Provider] = {"up": Broken()}  # type: ignore[dict-item]
-    async with serving(Gateway(table, providers, FixedPrices(), FourBytesAToken())) as running:
+    async with serving(gateway_of(table, providers)) as running:
         failed = await failure_of(running.stream())
     assert (failed.code, failed.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
     info = failed.detail(error_details_pb2.ErrorInfo)

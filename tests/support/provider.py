@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from llmgateway_server.domain.answer import Usage
 from llmgateway_server.domain.capabilities import Capabilities
-from llmgateway_server.domain.catalog import ProviderEntry, RouteEntry, Target
+from llmgateway_server.domain.catalog import ProviderEntry, RouteEntry, RouteTarget, Target
 from llmgateway_server.domain.embedding import EmbeddingAnswer, EmbeddingRequest
 from llmgateway_server.domain.errors import GatewayError, Reason
 from llmgateway_server.domain.events import ProviderEvent
+from llmgateway_server.domain.policies import AdmissionLimits
 from llmgateway_server.domain.request import GenerationRequest
 from llmgateway_server.domain.timers import Timers
 from llmgateway_server.gateway.gateway import Gateway
+from llmgateway_server.ports.pricing import PriceBook
 from llmgateway_server.ports.provider import (
     Provider,
     ProviderHealth,
@@ -21,6 +23,8 @@ from llmgateway_server.ports.provider import (
     ProviderSettings,
 )
 from llmgateway_server.routing.routes import RouteTable
+from llmgateway_server.routing.strategies import installed_strategies
+from llmgateway_server.stores.memory import MemoryStore
 from support.money import FixedPrices, FourBytesAToken
 
 Batch = Sequence[ProviderEvent]
@@ -133,8 +137,29 @@ def gateway_over(provider: Provider) -> Gateway:
     """A gateway to a provider `up` of any model; the route `words` leads to `up/tiny`."""
     timers = Timers()
     table = RouteTable(
-        routes=[RouteEntry("words", (Target("up", "tiny"),), timers)],
+        routes=[RouteEntry("words", (RouteTarget(Target("up", "tiny"), timers),))],
         providers=[ProviderEntry("up", "scripted", passes_any_model=True, timers=timers)],
         models=[],
     )
-    return Gateway(table, {"up": provider}, FixedPrices(), FourBytesAToken())
+    return gateway_of(table, {"up": provider})
+
+
+def gateway_of(
+    table: RouteTable,
+    providers: Mapping[str, Provider],
+    *,
+    prices: PriceBook | None = None,
+    admission: AdmissionLimits | None = None,
+) -> Gateway:
+    """A gateway over a table and its providers, in the running event loop."""
+    clock = asyncio.get_running_loop()
+    return Gateway(
+        table,
+        providers,
+        prices or FixedPrices(),
+        FourBytesAToken(),
+        strategies=installed_strategies(),
+        store=MemoryStore(1 << 20, clock),
+        clock=clock,
+        admission=admission or AdmissionLimits(),
+    )

@@ -44,6 +44,19 @@ class Usage(Struct, frozen=True):
     cost_nano_usd: int | None = None
     is_estimated: bool = False
 
+    def plus(self, other: Usage) -> Usage:
+        """Both together; the cost is known only where both are."""
+        mine, others = self.cost_nano_usd, other.cost_nano_usd
+        return Usage(
+            self.input_token_count + other.input_token_count,
+            self.output_token_count + other.output_token_count,
+            self.cached_input_token_count + other.cached_input_token_count,
+            self.cache_write_input_token_count + other.cache_write_input_token_count,
+            self.reasoning_token_count + other.reasoning_token_count,
+            mine + others if mine is not None and others is not None else None,
+            self.is_estimated or other.is_estimated,
+        )
+
 
 class Finish(Struct, frozen=True):
     """The end of an answer. `provider_reason` is the provider's own word; duration in seconds."""

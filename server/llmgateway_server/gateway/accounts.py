@@ -9,8 +9,6 @@ from msgspec.structs import replace
 
 from llmgateway_server.domain.answer import Usage
 from llmgateway_server.domain.catalog import ProviderEntry, Target
-from llmgateway_server.domain.content import ReasoningPart, TextPart, ToolCallPart, ToolResultPart
-from llmgateway_server.domain.request import GenerationRequest
 from llmgateway_server.ports.pricing import PriceBook
 from llmgateway_server.ports.tokens import TokenCounter
 
@@ -92,20 +90,3 @@ class Accounts:
                 target = _OTHERS
             account = self._accounts.setdefault(target, Account(Totals(), Totals()))
         return account
-
-
-def input_bytes(request: GenerationRequest) -> int:
-    """The text of a request; media count for nothing, since their price is not their size."""
-    size = sum(len(tool.description) + len(tool.parameters_schema_json) for tool in request.tools)
-    for message in request.messages:
-        for part in message.parts:
-            match part:
-                case TextPart() | ReasoningPart():
-                    size += len(part.text.encode())
-                case ToolCallPart():
-                    size += len(part.arguments_json.encode())
-                case ToolResultPart():
-                    size += sum(
-                        len(each.text.encode()) for each in part.parts if isinstance(each, TextPart)
-                    )
-    return size

@@ -39,8 +39,9 @@ class Counting:
         counter: TokenCounter,
         vendor: str,
     ) -> None:
-        self.model = resolution.target.name
-        self.route = Route(resolution.target.provider, resolution.target.model, attempt_count=0)
+        self._target = resolution.places[0].target
+        self.model = self._target.name
+        self.route = Route(self._target.provider, self._target.model, attempt_count=0)
         self._request = request
         self._resolution = resolution
         self._provider = provider
@@ -61,7 +62,7 @@ class Counting:
             if tokens is not None:
                 return TokenCount(tokens, is_estimated=False)
             with self._alarm.at(self._deadline):
-                model = self._resolution.target.model
+                model = self._target.model
                 return await self._counter.count(self._request, self._vendor, model)
         except TimeoutError:
             raise GatewayError(
@@ -73,10 +74,10 @@ class Counting:
 
     async def _ask(self) -> int | None:
         """The provider's count; None where it has none to give."""
-        timers, model = self._resolution.timers, self._resolution.target.model
+        timers, model = self._resolution.places[0].timers, self._target.model
         now = asyncio.get_running_loop().time()
         # The estimate is still to come before the deadline.
-        patience = min(timers.first_content, _PATIENCE, (self._deadline - now) * 3 / 4)
+        patience = min(timers.first_content or _PATIENCE, _PATIENCE, (self._deadline - now) * 3 / 4)
         self.route = replace(self.route, attempt_count=1)
         try:
             with self._alarm.at(now + patience):
@@ -93,5 +94,5 @@ class Counting:
 
     def _fitted(self) -> GenerationRequest:
         """What a call would send; what it would drop by its route's policy costs no tokens."""
-        capabilities = self._provider.capabilities(self._resolution.target.model)
-        return fit(self._request, capabilities, self._resolution.unsupported).request
+        capabilities = self._provider.capabilities(self._target.model)
+        return fit(self._request, capabilities, self._resolution.entry.unsupported).request

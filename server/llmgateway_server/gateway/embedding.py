@@ -2,98 +2,120 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from msgspec.structs import replace
 
 from llmgateway_server.domain.answer import Route, Usage
+from llmgateway_server.domain.catalog import Target
 from llmgateway_server.domain.embedding import EmbeddingAnswer, EmbeddingRequest, Embeddings
 from llmgateway_server.domain.errors import AttemptFailure, GatewayError, Reason
 from llmgateway_server.domain.ulid import new_ulid
 from llmgateway_server.gateway.accounts import Accounts
 from llmgateway_server.gateway.alarm import Alarm
-from llmgateway_server.ports.provider import Provider
+from llmgateway_server.gateway.attempts import Attempts, Turn
+from llmgateway_server.ports.clock import Clock
+from llmgateway_server.resilience.failure import FirstContentTimeoutError
 from llmgateway_server.routing.routes import Resolution
+from llmgateway_server.routing.target_state import Lease
 
 
 class Embedding:
-    """A call's vectors, asked for once by the one task that serves the call.
+    """A call's vectors, asked for by the one task that serves the call.
 
     The first content of an embedding is the whole of it, so that is what the first-content timer
-    waits for.
+    waits for. What fails is tried once more, and at other providers of the same model.
     """
 
     def __init__(
         self,
         request: EmbeddingRequest,
         resolution: Resolution,
-        provider: Provider,
-        deadline: float,
+        attempts: Attempts,
         accounts: Accounts,
+        clock: Clock,
     ) -> None:
         self.response_id = new_ulid()
-        self.route = Route(resolution.target.provider, resolution.target.model, attempt_count=0)
+        target = resolution.places[0].target
+        self.route = Route(target.provider, target.model, attempt_count=0)
         self._request = request
         self._resolution = resolution
-        self._provider = provider
-        self._deadline = deadline
+        self._attempts = attempts
         self._accounts = accounts
-        self._loop = asyncio.get_running_loop()
-        self._began = self._loop.time()
+        self._clock = clock
+        self._began = clock.time()
+        self._alarm = Alarm()
+        self._burnt: Usage | None = None
+
+    @property
+    def failures(self) -> tuple[GatewayError, ...]:
+        """How the attempts failed that did, in their order."""
+        return tuple(self._attempts.failures)
 
     async def answer(self) -> Embeddings:
-        """Asks the provider; `route` tells afterwards how far the call came, well or not.
+        """Asks for the vectors; `route` tells afterwards how far the call came, well or not.
 
         Raises:
             GatewayError: the call failed.
         """
         try:
-            answer = await self._ask()
+            target, answer, usage = await self._attempts.first(self._ask)
         except GatewayError as error:
             raise self._described(error) from None
-        except TimeoutError:
-            raise self._described(self._too_late()) from None
+        finally:
+            self._alarm.close()
+            self.route = replace(self.route, attempt_count=self._attempts.count)
+        self._attempts.succeeded()
         self.route = replace(
             self.route,
             provider_request_id=answer.request_id,
-            time_to_first_token=self._loop.time() - self._began,
+            time_to_first_token=self._clock.time() - self._began,
         )
-        target = self._resolution.target
-        usage = self._usage(answer.usage)
-        fault = self._fault(answer)
-        if fault is not None:
-            self._accounts.wasted(target, usage)
-            raise self._described(fault, usage)
-        self._accounts.answered(target, usage)
-        return Embeddings(
-            self.response_id,
-            target.name,
-            answer.vectors,
-            usage,
-            self.route,
-        )
+        total = usage if self._burnt is None else self._burnt.plus(usage)
+        return Embeddings(self.response_id, target.name, answer.vectors, total, self.route)
 
-    async def _ask(self) -> EmbeddingAnswer:
-        timers = self._resolution.timers
-        self.route = replace(self.route, attempt_count=1)
-        alarm = Alarm()
+    async def _ask(self, turn: Turn, lease: Lease) -> tuple[Target, EmbeddingAnswer, Usage]:
+        place, state = turn.prospect.place, turn.prospect.state
+        target, clock = place.target, self._clock
+        self.route = replace(self.route, provider=target.provider, provider_model=target.model)
+        in_reserve = self._attempts.has_reserve(turn.prospect)
+        usual = state.usual(0.95)
+        within = place.timers.first_content_within(in_reserve=in_reserve, usual=usual)
+        deadline = self._attempts.deadline
         try:
-            with alarm.at(min(self._began + timers.first_content, self._deadline)):
-                return await self._provider.embed(
-                    self._request, self._resolution.target.model, timers
-                )
-        finally:
-            alarm.close()
+            with self._alarm.at(min(clock.time() + within, deadline)):
+                answer = await state.provider.embed(self._request, target.model, place.timers)
+        except TimeoutError:
+            raise self._too_late(target, deadline) from None
+        except GatewayError as error:
+            if error.usage is not None:
+                # Of the batches before the one that failed.
+                self._burn(target, self._usage(target, error.usage))
+            raise
+        now = clock.time()
+        lease.first_content(now, slow_after=within)
+        usage = self._usage(target, answer.usage)
+        fault = self._fault(target, answer)
+        if fault is not None:
+            self._burn(target, usage)
+            raise fault
+        lease.answered(usage, now)
+        self._accounts.answered(target, usage)
+        return target, answer, usage
 
-    def _fault(self, answer: EmbeddingAnswer) -> GatewayError | None:
+    def _burn(self, target: Target, usage: Usage) -> None:
+        self._accounts.wasted(target, usage)
+        self._burnt = usage if self._burnt is None else self._burnt.plus(usage)
+
+    def _fault(self, target: Target, answer: EmbeddingAnswer) -> GatewayError | None:
         """What is wrong with an answer that no caller could use, or would use wrongly."""
-        name = self._resolution.target.name
         wanted, given = len(self._request.inputs), len(answer.vectors)
+        attempt = AttemptFailure(
+            target.provider, target.model, provider_request_id=answer.request_id
+        )
         if given != wanted:
             return GatewayError(
                 Reason.PROVIDER_PROTOCOL_ERROR,
-                f"{name} gave {given} vectors for {wanted} inputs",
-                attempt=self._attempt(),
+                f"{target.name} gave {given} vectors for {wanted} inputs",
+                attempt=attempt,
             )
         dimensions = self._request.dimensions
         if dimensions is None:
@@ -104,45 +126,33 @@ class Embedding:
             return None
         return GatewayError(
             Reason.CAPABILITY_UNSUPPORTED,
-            f"{name} gave vectors of {other} dimensions instead of {dimensions}; leave "
+            f"{target.name} gave vectors of {other} dimensions instead of {dimensions}; leave "
             "dimension_count unset or name another model",
             metadata=(("capability", "dimension_count"), ("field", "dimension_count")),
-            attempt=self._attempt(),
+            attempt=attempt,
         )
 
-    def _usage(self, reported: Usage) -> Usage:
+    def _usage(self, target: Target, reported: Usage) -> Usage:
         """With its cost; some servers do not say what they used."""
-        target = self._resolution.target
         if reported.input_token_count:
             return self._accounts.priced(target, reported)
         size = sum(len(text.encode()) for text in self._request.inputs)
         return self._accounts.estimated(target, size, 0)
 
-    def _too_late(self) -> GatewayError:
-        if self._loop.time() >= self._deadline:
+    def _too_late(self, target: Target, deadline: float) -> GatewayError:
+        if self._clock.time() >= deadline:
             return GatewayError(
                 Reason.DEADLINE_EXCEEDED, "the call's deadline passed before the vectors came"
             )
-        return GatewayError(
+        return FirstContentTimeoutError(
             Reason.PROVIDER_TIMEOUT,
-            f"{self._resolution.target.name} sent no vectors in time",
-            attempt=self._attempt(),
+            f"{target.name} sent no vectors in time",
+            attempt=AttemptFailure(target.provider, target.model),
         )
 
-    def _attempt(self) -> AttemptFailure:
-        route = self.route
-        return AttemptFailure(
-            route.provider, route.provider_model, provider_request_id=route.provider_request_id
-        )
-
-    def _described(self, error: GatewayError, usage: Usage | None = None) -> GatewayError:
+    def _described(self, error: GatewayError) -> GatewayError:
         """The error as the caller shall see it."""
-        burnt = error.usage
-        if usage is None and burnt is not None:
-            # Of the batches before the one that failed.
-            usage = self._usage(burnt)
-            self._accounts.wasted(self._resolution.target, usage)
         error = self._resolution.blamed(error)
         error.response_id = self.response_id
-        error.usage = usage
+        error.usage = self._burnt
         return error

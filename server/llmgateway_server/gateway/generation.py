@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 from msgspec.structs import replace
 
-from llmgateway_server.domain.answer import Finish, Route, Usage
-from llmgateway_server.domain.coalesce import content_size
-from llmgateway_server.domain.errors import AttemptFailure, GatewayError, Reason
-from llmgateway_server.domain.events import (
-    ProviderEvent,
-    StreamEvent,
-    StreamStart,
-)
-from llmgateway_server.domain.request import GenerationRequest
+from llmgateway_server.domain.answer import CacheStatus, Finish, Route, Usage
+from llmgateway_server.domain.errors import GatewayError, Reason
+from llmgateway_server.domain.events import ProviderEvent, StreamEvent, StreamStart
+from llmgateway_server.domain.request import GenerationRequest, RecoveryMode
 from llmgateway_server.domain.ulid import new_ulid
-from llmgateway_server.gateway.accounts import Accounts, input_bytes
 from llmgateway_server.gateway.alarm import Alarm
-from llmgateway_server.gateway.visible import VisibleEvents
-from llmgateway_server.ports.provider import Provider, ProviderStream
-from llmgateway_server.routing.fitting import fit
+from llmgateway_server.gateway.asking import Asking, Begun
+from llmgateway_server.gateway.attempt import Attempt
+from llmgateway_server.gateway.attempts import Turn
+from llmgateway_server.gateway.resuming import Resuming
+from llmgateway_server.ports.clock import Clock
+from llmgateway_server.recovery.delivered import Delivered
+from llmgateway_server.resilience.failure import FailureClass, class_of
+from llmgateway_server.routing.route_state import RouteState
 from llmgateway_server.routing.routes import Resolution
+from llmgateway_server.routing.target_state import Lease
 
 # Faults of a provider become STREAM_INTERRUPTED once content was delivered: a caller can then
 # only start over. What the caller itself can mend keeps its name.
-_KEEPS_ITS_NAME = frozenset(
+_KEEPS_ITS_NAME: Final = frozenset(
     {
         Reason.CONTENT_BLOCKED,
         Reason.CONTEXT_LENGTH_EXCEEDED,
@@ -39,35 +39,51 @@ _KEEPS_ITS_NAME = frozenset(
 class Generation:
     """A call's answer, pulled by the one task that serves the call.
 
-    `read` gives what became available since the last read, and applies the timers of the route;
-    nothing is read ahead, so a reader that is slow slows the provider down.
+    `read` gives what became available since the last read, and applies the timers of the target;
+    nothing is read ahead, so a reader that is slow slows the provider down. What fails before the
+    first content is tried elsewhere, and what fails after it goes on elsewhere where `recovery`
+    allows it.
     """
 
     def __init__(
         self,
         request: GenerationRequest,
         resolution: Resolution,
-        provider: Provider,
-        deadline: float,
-        accounts: Accounts,
+        asking: Asking,
+        *,
+        recovery: RecoveryMode,
+        route_state: RouteState,
+        clock: Clock,
+        cache_status: CacheStatus = CacheStatus.BYPASS,
+        queued: float = 0.0,
     ) -> None:
         self.response_id = new_ulid()
-        self.route = Route(resolution.target.provider, resolution.target.model, attempt_count=0)
+        first = resolution.places[0].target
+        self.route = Route(
+            first.provider,
+            first.model,
+            attempt_count=0,
+            cache_status=cache_status,
+            gateway_queue_duration=queued,
+        )
+        self.dropped: tuple[str, ...] = ()
         self._request = request
         self._resolution = resolution
-        self._provider = provider
-        self._deadline = deadline
-        self._accounts = accounts
-        self.dropped: tuple[str, ...] = ()
-        self._loop = asyncio.get_running_loop()
-        self._began = self._loop.time()
+        self._asking = asking
+        self._attempts = asking.attempts
+        self._recovery = recovery
+        self._route_state = route_state
+        self._clock = clock
+        self._began = clock.time()
         self._alarm = Alarm()
-        self._stream: ProviderStream | None = None
-        self._delivered = False
+        self._attempt: Attempt | None = None
+        self._delivered = Delivered()
         self._content_due = 0.0
-        self._output_bytes = 0
-        self._is_settled = False
-        self._visible = VisibleEvents() if not request.output.include_reasoning else None
+
+    @property
+    def failures(self) -> tuple[GatewayError, ...]:
+        """How the attempts failed that did, in their order."""
+        return tuple(self._attempts.failures)
 
     async def read(self) -> Sequence[StreamEvent]:
         """The next events: StreamStart first of all, Finish last of all.
@@ -78,117 +94,136 @@ class Generation:
         Raises:
             GatewayError: the call failed; it carries what is known of the answer so far.
         """
+        attempt = self._attempt
+        if attempt is None or attempt.stream is None:
+            return await self._begin()
+        stream, clock, timers = attempt.stream, self._clock, attempt.timers
+        deadline = self._attempts.deadline
+        now = clock.time()
+        # Both idle timers start anew with each call: time in which the reader kept us waiting
+        # is not the provider's.
+        self._content_due = min(now + timers.idle_content, deadline)
         try:
-            stream = self._stream
-            if stream is None:
-                return await self._begin()
-            loop, timers = self._loop, self._resolution.timers
-            now = loop.time()
-            # Both idle timers start anew with each call: time in which the reader kept us waiting
-            # is not the provider's.
-            self._content_due = min(now + timers.idle_content, self._deadline)
             while True:
                 with self._alarm.at(min(now + timers.idle_bytes, self._content_due)):
                     batch = await stream.read()
                 if batch:
-                    events = self._seen(batch)
+                    events = attempt.seen(batch)
+                    if isinstance(batch[-1], Finish):
+                        return self._finished(attempt, events)
                     if events:
+                        self._delivered.add(events)
                         return events
-                    self._content_due = min(loop.time() + timers.idle_content, self._deadline)
-                now = loop.time()
+                    self._content_due = min(clock.time() + timers.idle_content, deadline)
+                now = clock.time()
         except GatewayError as error:
-            raise self._described(error) from None
+            failure = error
         except TimeoutError:
-            raise self._described(self._too_late()) from None
+            what = "content" if clock.time() >= self._content_due else "bytes"
+            failure = attempt.late(what, deadline)
+        return await self._recovered(attempt, failure)
+
+    def extend(self, deadline: float) -> None:
+        """Gives the call more time, where another reader of the same answer has more."""
+        self._attempts.deadline = max(self._attempts.deadline, deadline)
 
     def close(self) -> None:
         """Gives everything back at once; an unfinished upstream is cut off."""
         self._alarm.close()
-        if self._stream is not None:
-            self._stream.close()
-            if not self._is_settled:
-                self._is_settled = True
-                self._accounts.wasted(self._resolution.target, self._burnt(self._stream))
+        if self._attempt is not None:
+            self._attempt.close()
 
     async def _begin(self) -> Sequence[StreamEvent]:
-        timers, target = self._resolution.timers, self._resolution.target
-        due = min(self._began + timers.first_content, self._deadline)
-        self.route = replace(self.route, attempt_count=1)
-        capabilities = self._provider.capabilities(target.model)
-        fitted = fit(self._request, capabilities, self._resolution.unsupported)
-        self.dropped = fitted.dropped
-        with self._alarm.at(due):
-            stream = await self._provider.open(fitted.request, target.model, timers)
-        self._stream = stream
-        events: Sequence[StreamEvent] = ()
-        while not events:
-            with self._alarm.at(due):
-                batch = await stream.read()
-            if batch:
-                events = self._seen(batch)
-                # Reasoning that nobody asked to see is progress all the same.
-                due = min(self._loop.time() + timers.idle_content, self._deadline)
-        self._delivered = True
+        try:
+            attempt, events = await self._attempts.first(self._ask)
+        except GatewayError as error:
+            self._asking.told(error)
+            raise self._described(error) from None
+        finally:
+            self.route = replace(self.route, attempt_count=self._attempts.count)
+        self._take_over(attempt)
+        start = StreamStart(self.response_id, attempt.prospect.name, self.route)
+        return [start, *self._passed_on(attempt, events)]
+
+    async def _ask(self, turn: Turn, lease: Lease) -> Begun:
+        return await self._asking.ask(turn, lease, self._alarm)
+
+    async def _recovered(self, failed: Attempt, failure: GatewayError) -> Sequence[StreamEvent]:
+        """Goes on after a failure in the middle of the answer.
+
+        Raises:
+            GatewayError: it cannot go on; the first failure is the one that is told.
+        """
+        self._attempts.failed(failed.prospect, failed.lease, failure)
+        self._asking.burn(failed)
+        failed.close()
+        resuming = Resuming(
+            self._asking,
+            self._alarm,
+            self._request,
+            mode=self._recovery,
+            delivered=self._delivered,
+            failed=failed,
+        )
+        if class_of(failure) is FailureClass.NOBODYS or self._recovery is RecoveryMode.NONE:
+            raise self._described(failure)
+        try:
+            attempt, kind, events = await self._attempts.again(
+                failed.prospect, failure, resuming.ask, resuming.can_help
+            )
+        except GatewayError as last:
+            raise self._described(_told(failure, last, self.failures)) from None
+        finally:
+            self.route = replace(self.route, attempt_count=self._attempts.count)
+        self._take_over(attempt)
+        recovery = resuming.recovery(kind, self.route, failure)
+        return [recovery, *self._passed_on(attempt, events)]
+
+    def _take_over(self, attempt: Attempt) -> None:
+        """The attempt is the answer from here on."""
+        self._attempt = attempt
+        self.dropped = attempt.prospect.fitted.dropped
+        target = attempt.prospect.place.target
+        took = self.route.time_to_first_token or self._clock.time() - self._began
         self.route = replace(
             self.route,
-            provider_request_id=stream.request_id,
-            time_to_first_token=self._loop.time() - self._began,
-        )
-        return [StreamStart(self.response_id, target.name, self.route), *events]
-
-    def _too_late(self) -> GatewayError:
-        if self._loop.time() >= self._deadline:
-            return GatewayError(
-                Reason.DEADLINE_EXCEEDED, "the call's deadline passed before the answer ended"
-            )
-        awaited = "first content"
-        if self._delivered:
-            awaited = "content" if self._loop.time() >= self._content_due else "bytes"
-        return GatewayError(
-            Reason.PROVIDER_TIMEOUT,
-            f"{self._resolution.target.name} sent no {awaited} in time",
-            attempt=self._attempt(),
+            provider=target.provider,
+            provider_model=target.model,
+            attempt_count=self._attempts.count,
+            provider_request_id=attempt.request_id,
+            time_to_first_token=took,
         )
 
-    def _seen(self, events: Sequence[ProviderEvent]) -> Sequence[StreamEvent]:
-        for event in events:
-            self._output_bytes += content_size(event)
-        last = events[-1]
-        if isinstance(last, Finish):
-            return self._finished(events[:-1], last)
-        return events if self._visible is None else self._visible.filter(events)
+    def _passed_on(
+        self, attempt: Attempt, events: Sequence[ProviderEvent]
+    ) -> Sequence[StreamEvent]:
+        if events and isinstance(events[-1], Finish):
+            return self._finished(attempt, events)
+        self._delivered.add(events)
+        return events
 
-    def _finished(self, events: Sequence[ProviderEvent], finish: Finish) -> Sequence[StreamEvent]:
+    def _finished(self, attempt: Attempt, events: Sequence[ProviderEvent]) -> list[StreamEvent]:
         """The last batch, with what the answer cost."""
-        target = self._resolution.target
-        content: Sequence[ProviderEvent] = [e for e in events if not isinstance(e, Usage)]
-        reported = next((event for event in events if isinstance(event, Usage)), None)
-        if reported is not None:
-            usage = self._accounts.priced(target, reported)
-        else:
-            usage = self._accounts.estimated(target, input_bytes(self._request), self._output_bytes)
-        self._is_settled = True
-        self._accounts.answered(target, usage)
-        if self._visible is not None:
-            content = self._visible.filter(content)
-        duration = self._loop.time() - self._began
-        return [*content, usage, replace(finish, total_duration=duration)]
-
-    def _burnt(self, stream: ProviderStream) -> Usage:
-        """What an answer that does not reach its end has used: as reported, or estimated."""
-        target, reported = self._resolution.target, stream.usage
-        if reported is not None:
-            return self._accounts.priced(target, reported)
-        return self._accounts.estimated(target, input_bytes(self._request), self._output_bytes)
-
-    def _attempt(self) -> AttemptFailure:
-        target = self._resolution.target
-        request_id = self._stream.request_id if self._stream else ""
-        return AttemptFailure(target.provider, target.model, provider_request_id=request_id)
+        content: list[StreamEvent] = []
+        reported: Usage | None = None
+        finish: list[StreamEvent] = []
+        duration = self._clock.time() - self._began
+        for event in events:
+            if isinstance(event, Usage):
+                reported = event
+            elif isinstance(event, Finish):
+                finish.append(replace(event, total_duration=duration))
+            else:
+                content.append(event)
+        usage = attempt.answered(reported)
+        self._attempts.succeeded()
+        self._route_state.answered(usage.output_token_count)
+        return [*content, self._asking.total(usage), *finish]
 
     def _described(self, error: GatewayError) -> GatewayError:
         """The error as the caller shall see it, with what is known of the answer so far."""
-        if self._delivered and error.reason not in _KEEPS_ITS_NAME:
+        delivered = self._delivered.has_content
+        if delivered and error.reason not in _KEEPS_ITS_NAME:
             cause = error
             error = GatewayError(
                 Reason.STREAM_INTERRUPTED,
@@ -199,6 +234,15 @@ class Generation:
         else:
             error = self._resolution.blamed(error)
         error.response_id = self.response_id
-        error.partial_output_sent = self._delivered
-        error.usage = self._burnt(self._stream) if self._stream is not None else None
+        error.partial_output_sent = delivered
+        error.usage = self._asking.burnt
         return error
+
+
+def _told(
+    failure: GatewayError, last: GatewayError, failures: Sequence[GatewayError]
+) -> GatewayError:
+    """The first failure, which nothing that was tried after it may hide; a deadline may."""
+    told = last if last.reason is Reason.DEADLINE_EXCEEDED else failure
+    told.attempts = tuple(attempt for each in failures for attempt in each.attempts[-1:])
+    return told

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from llmgateway_server.domain.answer import Finish, FinishReason, Usage
-from llmgateway_server.domain.catalog import Target
+from llmgateway_server.domain.catalog import ProviderEntry, RouteEntry, RouteTarget, Target
 from llmgateway_server.domain.content import Message, Role, TextPart
 from llmgateway_server.domain.errors import AttemptFailure, GatewayError, Reason
 from llmgateway_server.domain.events import (
@@ -17,12 +17,15 @@ from llmgateway_server.domain.events import (
     TextDelta,
     ToolCallDelta,
 )
-from llmgateway_server.domain.request import GenerationRequest, Output
+from llmgateway_server.domain.request import (
+    CallOptions,
+    GenerationRequest,
+    Output,
+    RecoveryMode,
+)
 from llmgateway_server.domain.timers import Timers
-from llmgateway_server.gateway.generation import Generation
-from llmgateway_server.routing.routes import Resolution
-from support.money import accounts_for
-from support.provider import Batch, ScriptedProvider, Step
+from llmgateway_server.routing.routes import RouteTable
+from support.provider import Batch, ScriptedProvider, Step, gateway_of
 from support.virtual_time import run_virtual
 
 TIMERS = Timers(first_content=60.0, idle_bytes=15.0, idle_content=30.0)
@@ -53,12 +56,18 @@ async def drain(
     reader_takes: float = 0.0,
 ) -> Outcome:
     request = GenerationRequest(
-        "p/m",
+        route or "p/m",
         (Message(Role.USER, (TextPart("hi"),)),),
         output=Output(include_reasoning=include_reasoning),
     )
-    resolution = Resolution(Target("p", "m"), TIMERS, route)
-    generation = Generation(request, resolution, provider, deadline, accounts_for("p"))
+    table = RouteTable(
+        [RouteEntry(route, (RouteTarget(Target("p", "m"), TIMERS),))] if route else [],
+        [ProviderEntry("p", "scripted", passes_any_model=True, timers=TIMERS)],
+        [],
+    )
+    gateway = gateway_of(table, {"p": provider})
+    options = CallOptions(deadline, RecoveryMode.NONE)
+    generation = await gateway.generate(request, options)
     outcome = Outcome()
     try:
         while not (outcome.events and isinstance(outcome.events[-1], Finish)):

@@ -1,0 +1,156 @@
+"""How the targets of one generation are asked: with which timers, hedged or not, at whose cost."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+
+from llmgateway_server.admission.gate import Gate
+from llmgateway_server.domain.answer import Usage
+from llmgateway_server.domain.errors import GatewayError
+from llmgateway_server.domain.events import ProviderEvent
+from llmgateway_server.domain.policies import HedgePolicy
+from llmgateway_server.domain.request import GenerationRequest
+from llmgateway_server.gateway.accounts import Accounts
+from llmgateway_server.gateway.alarm import Alarm
+from llmgateway_server.gateway.attempt import Attempt
+from llmgateway_server.gateway.attempts import Attempts, Turn
+from llmgateway_server.gateway.hedging import hedged
+from llmgateway_server.ports.clock import Clock
+from llmgateway_server.ports.strategy import Work
+from llmgateway_server.resilience.failure import FailureClass, class_of
+from llmgateway_server.resilience.hedge_budget import HedgeBudget
+from llmgateway_server.routing.candidates import Prospect
+from llmgateway_server.routing.target_state import Lease
+
+# An attempt that could take all the time that is left leaves this share to the one after it.
+_SHARE = 0.5
+
+Begun = tuple[Attempt, Sequence[ProviderEvent]]
+
+
+class Asking:
+    """Asks targets for one call, and adds up what that cost."""
+
+    def __init__(
+        self,
+        attempts: Attempts,
+        accounts: Accounts,
+        gate: Gate,
+        clock: Clock,
+        work: Work,
+        *,
+        hedge: HedgePolicy | None = None,
+        hedges: HedgeBudget | None = None,
+    ) -> None:
+        self.attempts = attempts
+        self._accounts = accounts
+        self._gate = gate
+        self._clock = clock
+        self._work = work
+        self._hedge = hedge
+        self._hedges = hedges
+        self.burnt: Usage | None = None
+        """What came to nothing so far."""
+
+    async def ask(self, turn: Turn, lease: Lease, alarm: Alarm) -> Begun:
+        """Makes one attempt, and a second beside it where the route hedges."""
+        hedges = self._hedges
+        if hedges is None or self.attempts.count > 1:
+            attempt = self.attempt(turn, lease, turn.prospect.fitted.request)
+            return attempt, await self.started(attempt, alarm)
+        hedges.called()
+        after = self._hedge_after(turn)
+        return await hedged(
+            lambda: self._in_own_task(turn, lease),
+            after,
+            lambda: self._second(turn.prospect, hedges),
+            self._lost,
+        )
+
+    def attempt(self, turn: Turn, lease: Lease, request: GenerationRequest) -> Attempt:
+        """An attempt that has not begun."""
+        return Attempt(turn, lease, request, self._accounts, self._clock)
+
+    async def started(self, attempt: Attempt, alarm: Alarm) -> Sequence[ProviderEvent]:
+        """The first content of an attempt; one that fails is cut off and paid for.
+
+        Raises:
+            GatewayError: it failed. Whoever counts attempts settles its place.
+        """
+        prospect = attempt.prospect
+        usual = prospect.state.usual(0.95)
+        try:
+            events = await attempt.begin(
+                alarm,
+                within=self._within(prospect, usual),
+                slow_after=prospect.place.timers.first_content_within(in_reserve=True, usual=usual),
+                deadline=self.attempts.deadline,
+            )
+        except BaseException as error:
+            self.burn(attempt)
+            if isinstance(error, GatewayError):
+                attempt.cut()
+            else:
+                attempt.close()
+            raise
+        self._gate.first_token(attempt.time_to_first_token, prospect.state.usual(0.5))
+        return events
+
+    def burn(self, attempt: Attempt) -> None:
+        """Adds what an attempt used that came to nothing."""
+        usage = attempt.wasted()
+        if usage is not None:
+            self.burnt = usage if self.burnt is None else self.burnt.plus(usage)
+
+    def total(self, usage: Usage) -> Usage:
+        """What an answer used, and all the attempts before it."""
+        return usage if self.burnt is None else self.burnt.plus(usage)
+
+    def _within(self, prospect: Prospect, usual: float | None) -> float:
+        """How long an attempt may take to its first content."""
+        timers = prospect.place.timers
+        in_reserve = self.attempts.has_reserve(prospect)
+        within = timers.first_content_within(in_reserve=in_reserve, usual=usual)
+        if not in_reserve or timers.first_content is not None:
+            return within
+        left = self.attempts.deadline - self._clock.time()
+        return min(within, max(left * _SHARE, usual or 0.0))
+
+    def told(self, error: GatewayError) -> None:
+        """Takes the error that a call ends with."""
+        if class_of(error) is FailureClass.BACKPRESSURE:
+            self._gate.pushed_back()
+
+    def _hedge_after(self, turn: Turn) -> float | None:
+        """After how long a second candidate is asked; None: not before the first has ended."""
+        if self._hedge is not None and self._hedge.after is not None:
+            return self._hedge.after
+        return turn.prospect.state.usual(0.95)
+
+    def _second(self, first: Prospect, hedges: HedgeBudget) -> Awaitable[Begun] | None:
+        place = self.attempts.hedge(first, lambda other: self._may_ask(other, hedges))
+        return self._in_own_task(*place) if place is not None else None
+
+    async def _in_own_task(self, turn: Turn, lease: Lease) -> Begun:
+        alarm = Alarm()
+        attempt = self.attempt(turn, lease, turn.prospect.fitted.request)
+        try:
+            return attempt, await self.started(attempt, alarm)
+        except GatewayError as error:
+            # The other one may win, and then nobody else would note it.
+            self.attempts.failed(turn.prospect, lease, error)
+            raise
+        finally:
+            alarm.close()
+
+    def _may_ask(self, prospect: Prospect, hedges: HedgeBudget) -> bool:
+        """Whether a hedge is worth its price and within the route's budget."""
+        prices = prospect.state.prices
+        usage = Usage(self._work.input_tokens, self._work.output_tokens)
+        cost = prices.cost(usage) if prices is not None else None
+        most = self._hedge.max_cost_nano_usd if self._hedge is not None else 0
+        return cost is not None and cost <= most and hedges.take()
+
+    def _lost(self, begun: Begun) -> None:
+        self.burn(begun[0])
+        begun[0].close()
