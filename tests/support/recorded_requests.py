@@ -5,6 +5,8 @@ from base64 import b64decode
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from llmgateway_server.domain.content import (
     MediaPart,
     Message,
@@ -15,7 +17,13 @@ from llmgateway_server.domain.content import (
     ToolCallPart,
     ToolResultPart,
 )
-from llmgateway_server.domain.request import GenerationRequest, Output, ResponseFormat, Tool
+from llmgateway_server.domain.request import (
+    GenerationRequest,
+    Output,
+    ReasoningEffort,
+    ResponseFormat,
+    Tool,
+)
 
 Json = dict[str, Any]
 
@@ -84,7 +92,11 @@ def _anthropic(body: Json) -> GenerationRequest:
     messages = [_message(Role.SYSTEM, body["system"])] if body.get("system") else []
     messages += [_message(_ROLES[m["role"]], m["content"]) for m in body["messages"]]
     schema = ((body.get("output_config") or {}).get("format") or {}).get("schema")
-    return _request(messages, body.get("tools") or (), "input_schema", schema)
+    request = _request(messages, body.get("tools") or (), "input_schema", schema)
+    if body.get("thinking"):
+        output = replace(request.output, reasoning_effort=ReasoningEffort.LOW)
+        request = replace(request, output=output)
+    return request
 
 
 def _gemini(body: Json) -> GenerationRequest:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from llmgateway_server.domain.content import (
     MediaPart,
@@ -20,7 +21,7 @@ from llmgateway_server.domain.content import (
     ToolCallPart,
     ToolResultPart,
 )
-from llmgateway_server.domain.request import GenerationRequest
+from llmgateway_server.domain.request import GenerationRequest, ReasoningEffort
 from llmgateway_server.ports.tokens import TokenCount
 from llmgateway_server.tokens.vocabulary import COMMON, encoding, encoding_name
 
@@ -35,8 +36,9 @@ _LONG: Final = 20_000
 class _Form(Struct, frozen=True):
     """Tokens that a vendor adds: once, for each message, tool, call or result, and image.
 
-    `with_tools` comes once where there are tools, `with_schema` where there is a schema, which not
-    all count.
+    `with_tools` comes once where there are tools, `with_schema` where there is a schema, and
+    `with_thinking` where the model is asked to think. Not all count a schema of the answer, or of a
+    tool's parameters.
     """
 
     once: int = 4
@@ -45,20 +47,46 @@ class _Form(Struct, frozen=True):
     tool: int = 12
     call: int = 7
     with_schema: int = 0
+    with_thinking: int = 0
     image: int = 300
     counts_schema: bool = True
+    counts_parameters: bool = True
 
 
 _FORMS: Final = {
     "openai": _Form(once=3, tool=0, call=6, image=425),
-    "anthropic": _Form(once=7, message=0, with_tools=330, tool=25, with_schema=160),
+    "anthropic": _Form(
+        once=7, message=0, with_tools=500, tool=25, with_schema=160, with_thinking=29
+    ),
     "gemini": _Form(once=2, message=0, tool=0, image=258, counts_schema=False),
     "deepseek": _Form(once=4, message=0),
 }
 _ANY_FORM: Final = _Form()
-# Whose prompts count one token less, and whose tools more.
-_GPT5: Final = "gpt-5"
-_GPT5_FORM: Final = _Form(once=2, tool=35, call=6)
+# How families of a vendor's models differ from the others, by the beginning of their names.
+_FAMILIES: Final[dict[str, tuple[tuple[str, dict[str, Any]], ...]]] = {
+    # Prompts count one token less, and tools more.
+    "openai": (("gpt-5", {"once": 2, "tool": 35}),),
+    # The instructions that come with tools, which older models are given less or more of:
+    # https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview#pricing.
+    "anthropic": (
+        ("claude-3-opus", {"with_tools": 530}),
+        ("claude-3-sonnet", {"with_tools": 159}),
+        ("claude-3-haiku", {"with_tools": 264}),
+        ("claude-3-5-haiku", {"with_tools": 264}),
+        *(
+            (name, {"with_tools": 330})
+            for name in (
+                *("claude-3-5-sonnet", "claude-3-7-sonnet", "claude-sonnet-4-2", "claude-opus-4-2"),
+                *("claude-sonnet-4-0", "claude-opus-4-0", "claude-opus-4-1"),
+            )
+        ),
+    ),
+    # Of a tool's parameters nothing is counted.
+    "gemini": (
+        ("gemini-2.0", {"counts_parameters": False}),
+        ("gemini-1.5", {"counts_parameters": False}),
+    ),
+}
 # Whose form is recorded, so that plain text is counted exactly.
 _EXACT_MODELS: Final = ("gpt-3.5", "gpt-4", "gpt-5")
 
@@ -69,6 +97,7 @@ class OfflineCounter:
     async def count(self, request: GenerationRequest, vendor: str, model: str) -> TokenCount:
         """The input tokens of a request; see the port."""
         size = sum(len(text) for text in _texts(request))
+        size += sum(len(tool.parameters_schema_json) for tool in request.tools)
         if size < _LONG and encoding.cache_info().currsize:
             return _count(request, vendor, model)
         return await asyncio.to_thread(_count, request, vendor, model)
@@ -81,10 +110,10 @@ class OfflineCounter:
 
 def _count(request: GenerationRequest, vendor: str, model: str) -> TokenCount:
     name = encoding_name(model) if vendor == "openai" else None
-    form = _FORMS.get(vendor, _ANY_FORM)
-    if vendor == "openai" and model.startswith(_GPT5):
-        form = _GPT5_FORM
+    form = _form(vendor, model)
     texts = [*_texts(request)]
+    if form.counts_parameters:
+        texts += [tool.parameters_schema_json for tool in request.tools]
     if form.counts_schema:
         texts.append(request.output.response_schema_json)
     try:
@@ -96,6 +125,14 @@ def _count(request: GenerationRequest, vendor: str, model: str) -> TokenCount:
         tokens = sum(-(-len(text.encode()) // _BYTES_A_TOKEN) for text in texts)
     is_exact = name is not None and model.startswith(_EXACT_MODELS) and _is_plain(request)
     return TokenCount(tokens + _added(request, form), is_estimated=not is_exact)
+
+
+def _form(vendor: str, model: str) -> _Form:
+    form = _FORMS.get(vendor, _ANY_FORM)
+    for family, differences in _FAMILIES.get(vendor, ()):
+        if model.startswith(family):
+            return replace(form, **differences)
+    return form
 
 
 def _texts(request: GenerationRequest) -> Iterator[str]:
@@ -112,7 +149,6 @@ def _texts(request: GenerationRequest) -> Iterator[str]:
     for tool in request.tools:
         yield tool.name
         yield tool.description
-        yield tool.parameters_schema_json
 
 
 def _added(request: GenerationRequest, form: _Form) -> int:
@@ -129,6 +165,8 @@ def _added(request: GenerationRequest, form: _Form) -> int:
         added += form.with_tools
     if request.output.response_schema_json:
         added += form.with_schema
+    if request.output.reasoning_effort not in {None, ReasoningEffort.NONE}:
+        added += form.with_thinking
     return added
 
 

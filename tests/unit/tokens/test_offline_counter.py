@@ -24,17 +24,6 @@ PROMPTS: list[dict[str, Any]] = json.loads(
     Path(__file__).with_name("recorded_prompts.json").read_text()
 )
 COUNTER: TokenCounter = OfflineCounter()
-# Thinking and tools bring instructions of the vendor's own, which change with the model. These two
-# vendors count for us, so an estimate is what remains when they cannot be reached.
-HIDDEN_PROMPTS = {
-    "anthropic/nonstream-parallel-tools",
-    "anthropic/nonstream-thinking",
-    "anthropic/stream-thinking",
-    "anthropic/stream-thinking-redacted",
-    "anthropic/stream-tool-result-followup",
-    "gemini/nonstream-function-call",
-    "gemini/stream-tool",
-}
 
 
 def names(prompts: list[dict[str, Any]]) -> list[str]:
@@ -49,7 +38,6 @@ EXACT = [
     and "tool" not in prompt["case"]
     and "image" not in prompt["case"]
 ]
-ESTIMATED = [prompt for prompt in PROMPTS if prompt["case"] not in HIDDEN_PROMPTS]
 
 
 async def counted(prompt: dict[str, Any]) -> tuple[int, bool]:
@@ -63,7 +51,7 @@ async def test_plain_text_to_openai_is_counted_exactly(prompt: dict[str, Any]) -
     assert await counted(prompt) == (prompt["tokens"], False)
 
 
-@pytest.mark.parametrize("prompt", ESTIMATED, ids=names(ESTIMATED))
+@pytest.mark.parametrize("prompt", PROMPTS, ids=names(PROMPTS))
 async def test_estimates_are_within_a_fifth(prompt: dict[str, Any]) -> None:
     tokens, _ = await counted(prompt)
     # A prompt of ten tokens may be off by one or two.
