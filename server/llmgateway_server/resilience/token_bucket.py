@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 _ROUNDING: Final = 1e-6
-"""Seconds: what refills in them may be missing, since the times that callers wait for are rounded."""
+"""Seconds; what refills in them may be missing, for the times that callers wait for are rounded."""
 
 
 class TokenBucket:
