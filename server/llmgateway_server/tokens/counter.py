@@ -87,6 +87,8 @@ _FAMILIES: Final[dict[str, tuple[tuple[str, dict[str, Any]], ...]]] = {
         ("gemini-1.5", {"counts_parameters": False}),
     ),
 }
+# Who serves OpenAI's models.
+_OPENAI: Final = frozenset({"openai", "azure"})
 # Whose form is recorded, so that plain text is counted exactly.
 _EXACT_MODELS: Final = ("gpt-3.5", "gpt-4", "gpt-5")
 
@@ -109,8 +111,9 @@ class OfflineCounter:
 
 
 def _count(request: GenerationRequest, vendor: str, model: str) -> TokenCount:
-    name = encoding_name(model) if vendor == "openai" else None
-    form = _form(vendor, model)
+    is_openais = vendor in _OPENAI
+    name = encoding_name(model) if is_openais else None
+    form = _form("openai" if is_openais else vendor, model)
     texts = [*_texts(request)]
     if form.counts_parameters:
         texts += [tool.parameters_schema_json for tool in request.tools]
@@ -123,7 +126,9 @@ def _count(request: GenerationRequest, vendor: str, model: str) -> TokenCount:
         logger.warning("tokens are estimated by their bytes: %s", error)
         name = None
         tokens = sum(-(-len(text.encode()) // _BYTES_A_TOKEN) for text in texts)
-    is_exact = name is not None and model.startswith(_EXACT_MODELS) and _is_plain(request)
+    # A deployment's name at Azure is its owner's word for what it is.
+    is_known = vendor == "openai" and model.startswith(_EXACT_MODELS)
+    is_exact = name is not None and is_known and _is_plain(request)
     return TokenCount(tokens + _added(request, form), is_estimated=not is_exact)
 
 

@@ -18,6 +18,7 @@ from llmgateway_server.domain.content import (
     ToolCallPart,
     ToolResultPart,
 )
+from llmgateway_server.domain.embedding import EmbeddingRequest
 from llmgateway_server.domain.events import ProviderEvent, ReasoningDelta, TextDelta
 from llmgateway_server.domain.request import Sampling
 from llmgateway_server.domain.timers import Timers
@@ -42,6 +43,13 @@ def test_mistral_is_told_what_it_knows_by_the_names_that_it_knows() -> None:
         "stream": True,
         "random_seed": 0,
     }
+
+
+def test_mistral_is_not_told_whose_texts_it_embeds() -> None:
+    request = EmbeddingRequest("", ("Hi",), end_user_id="u")
+    for options, user in ((MISTRAL, None), ({}, "u")):
+        dialect = OpenAIChat("up", "https://up.example/v1", OpenAIChatOptions(**options))
+        assert json.loads(dialect.embed_call(request, "m").body).get("user") == user
 
 
 def test_the_end_user_goes_by_the_name_that_the_server_has_for_it() -> None:

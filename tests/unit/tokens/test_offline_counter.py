@@ -66,6 +66,13 @@ async def test_an_estimate_says_that_it_is_one() -> None:
     assert not (await COUNTER.count(text, "openai", "gpt-4o-2024-08-06")).is_estimated
 
 
+@pytest.mark.parametrize("prompt", EXACT, ids=names(EXACT))
+async def test_at_azure_the_same_is_an_estimate(prompt: dict[str, Any]) -> None:
+    request = read_request(prompt["wire"], prompt["body"])
+    count = await COUNTER.count(request, "azure", prompt["model"])
+    assert (count.tokens, count.is_estimated) == (prompt["tokens"], True)
+
+
 async def test_a_long_text_does_not_hold_up_the_event_loop() -> None:
     long = GenerationRequest("", (Message(Role.USER, (TextPart("word " * 200_000),)),))
     loop = asyncio.get_running_loop()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import quote
 
+from msgspec.structs import replace
+
 from llmgateway_server.domain.capabilities import Capabilities
 from llmgateway_server.domain.embedding import EmbeddingAnswer, EmbeddingRequest
 from llmgateway_server.domain.errors import Reason
@@ -75,6 +77,9 @@ class OpenAIChat:
 
     def embed_call(self, request: EmbeddingRequest, model: str) -> HttpCall:
         """OpenAI's embeddings."""
+        if self._options.end_user_field != "user":
+            # There is no other name for it here, and a server without it refuses it.
+            request = replace(request, end_user_id="")
         body = openai_embeddings.embeddings_body(
             request, model, self._provider, is_openai=self._is_openai
         )
