@@ -133,7 +133,7 @@ class ScriptedProvider:
             raise self._refusal
 
 
-def gateway_over(provider: Provider) -> Gateway:
+def gateway_over(provider: Provider, *, prices: PriceBook | None = None) -> Gateway:
     """A gateway to a provider `up` of any model; the route `words` leads to `up/tiny`."""
     timers = Timers()
     table = RouteTable(
@@ -141,7 +141,7 @@ def gateway_over(provider: Provider) -> Gateway:
         providers=[ProviderEntry("up", "scripted", passes_any_model=True, timers=timers)],
         models=[],
     )
-    return gateway_of(table, {"up": provider})
+    return gateway_of(table, {"up": provider}, prices=prices)
 
 
 def gateway_of(

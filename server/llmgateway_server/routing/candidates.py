@@ -115,10 +115,14 @@ def _ordered(
     found: list[Prospect], route: RouteState, work: Work, now: float
 ) -> Sequence[Prospect]:
     candidates = [prospect.state.candidate(prospect.place, now) for prospect in found]
-    by_target = {prospect.place.target: prospect for prospect in found}
-    ordered = [by_target[each.target] for each in route.strategy.order(candidates, work)]
-    # A plug-in may forget one; a call must not lose a candidate by that.
-    return [*ordered, *(prospect for prospect in found if prospect not in ordered)]
+    rest = {prospect.place.target: prospect for prospect in found}
+    # A plug-in may forget one or make one up; a call must not lose a candidate by that.
+    ordered = [
+        rest.pop(each.target)
+        for each in route.strategy.order(candidates, work)
+        if each.target in rest
+    ]
+    return [*ordered, *rest.values()]
 
 
 def _preferred(request: GenerationRequest, ordered: Sequence[Prospect]) -> list[Prospect]:

@@ -124,7 +124,7 @@ class TargetState:
             self._per_token.value(now),
             self._prices(),
             self.cached_share,
-            is_healthy=self._standing.is_healthy and not ramping,
+            is_healthy=self._standing.is_healthy and not ramping and self.bar(now, 0) is None,
         )
 
     @property

@@ -10,13 +10,13 @@ from llmgateway_server.domain.content import Message, Role, TextPart
 from llmgateway_server.domain.errors import GatewayError, Reason
 from llmgateway_server.domain.events import StreamEvent, TextDelta
 from llmgateway_server.domain.prices import Prices
-from llmgateway_server.domain.request import GenerationRequest
+from llmgateway_server.domain.request import CallOptions, GenerationRequest, RecoveryMode
 from llmgateway_server.domain.timers import Timers
 from llmgateway_server.gateway.accounts import Account, Accounts, Totals
-from llmgateway_server.gateway.generation import Generation
-from llmgateway_server.routing.routes import Resolution
-from support.money import PRICES, FixedPrices, FourBytesAToken, accounts_for
-from support.provider import ScriptedProvider, Step
+from llmgateway_server.gateway.answering import Answering
+from llmgateway_server.gateway.gateway import Gateway
+from support.money import PRICES, FixedPrices, FourBytesAToken
+from support.provider import ScriptedProvider, Step, gateway_over
 from support.virtual_time import run_virtual
 
 TARGET = Target("up", "m")
@@ -30,9 +30,7 @@ def run(
     """The events of a call that is read `reads` times at most, its error, and its account."""
 
     async def main() -> tuple[list[StreamEvent], GatewayError | None, Account]:
-        accounts = accounts_for(prices=prices)
-        provider = ScriptedProvider(steps)
-        generation = Generation(ASK, Resolution(TARGET, Timers()), provider, 600.0, accounts)
+        gateway, generation = await called(ScriptedProvider(steps), prices)
         events: list[StreamEvent] = []
         failure: GatewayError | None = None
         try:
@@ -45,9 +43,15 @@ def run(
         finally:
             generation.close()
             generation.close()
-        return events, failure, accounts.totals()[TARGET]
+        return events, failure, gateway.accounts.totals()[TARGET]
 
     return run_virtual(main())
+
+
+async def called(provider: ScriptedProvider, prices: Prices | None) -> tuple[Gateway, Answering]:
+    """A gateway over the provider, and a call of it that goes nowhere else."""
+    gateway = gateway_over(provider, prices=FixedPrices(prices))
+    return gateway, await gateway.generate(ASK, CallOptions(600.0, RecoveryMode.NONE))
 
 
 def test_an_answer_costs_what_its_provider_reports() -> None:
@@ -85,13 +89,12 @@ def test_a_stream_that_breaks_off_tells_what_it_has_burnt() -> None:
 
 def test_a_refused_call_has_burnt_nothing() -> None:
     async def main() -> None:
-        accounts = accounts_for(prices=PRICES)
         provider = ScriptedProvider(refusal=GatewayError(Reason.PROVIDER_ERROR, "no"))
-        generation = Generation(ASK, Resolution(TARGET, Timers()), provider, 600.0, accounts)
+        gateway, generation = await called(provider, PRICES)
         with pytest.raises(GatewayError):
             await generation.read()
         generation.close()
-        assert accounts.totals() == {}
+        assert gateway.accounts.totals() == {}
 
     run_virtual(main())
 
@@ -107,12 +110,11 @@ def test_names_without_end_share_one_account() -> None:
 
 def test_a_cancel_in_the_middle_of_a_read_is_charged_too() -> None:
     async def main() -> None:
-        accounts = accounts_for(prices=PRICES)
         provider = ScriptedProvider([[TextDelta(0, "yes, yes")], 60.0, [STOP]])
+        gateway = gateway_over(provider, prices=FixedPrices(PRICES))
 
         async def call() -> None:
-            resolution = Resolution(TARGET, Timers())
-            generation = Generation(ASK, resolution, provider, 600.0, accounts)
+            generation = await gateway.generate(ASK, CallOptions(600.0))
             try:
                 while True:
                     await generation.read()
@@ -123,6 +125,6 @@ def test_a_cancel_in_the_middle_of_a_read_is_charged_too() -> None:
         await asyncio.sleep(1)
         task.cancel()
         await asyncio.wait([task])
-        assert accounts.totals()[TARGET].wasted == Totals(1, 4, 2, 8)
+        assert gateway.accounts.totals()[TARGET].wasted == Totals(1, 4, 2, 8)
 
     run_virtual(main())

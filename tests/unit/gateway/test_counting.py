@@ -4,11 +4,10 @@ import asyncio
 
 import pytest
 
-from llmgateway_server.domain.catalog import Target
+from llmgateway_server.domain.catalog import RouteEntry, RouteTarget, Target
 from llmgateway_server.domain.content import Message, Role, TextPart
 from llmgateway_server.domain.errors import AttemptFailure, GatewayError, Reason, Violation
 from llmgateway_server.domain.request import GenerationRequest
-from llmgateway_server.domain.timers import Timers
 from llmgateway_server.gateway.counting import Counting
 from llmgateway_server.ports.tokens import TokenCount
 from llmgateway_server.routing.routes import Resolution
@@ -38,7 +37,7 @@ def count(
     provider: ScriptedProvider, *, deadline: float = 600.0, estimate_takes: float = 0.0
 ) -> tuple[TokenCount, Counting, float]:
     async def main() -> tuple[TokenCount, Counting, float]:
-        resolution = Resolution(Target("p", "m"), Timers())
+        resolution = Resolution(RouteEntry("p/m", (RouteTarget(Target("p", "m")),)), is_route=False)
         counter = Counter(estimate_takes)
         counting = Counting(
             REQUEST, resolution, provider, deadline, counter=counter, vendor="maker"

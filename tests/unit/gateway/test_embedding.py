@@ -5,14 +5,14 @@ import asyncio
 import pytest
 
 from llmgateway_server.domain.answer import Route, Usage
-from llmgateway_server.domain.catalog import Target
+from llmgateway_server.domain.catalog import ProviderEntry, RouteEntry, RouteTarget, Target
 from llmgateway_server.domain.embedding import EmbeddingAnswer, EmbeddingRequest, Embeddings
 from llmgateway_server.domain.errors import AttemptFailure, GatewayError, Reason
+from llmgateway_server.domain.request import CallOptions
 from llmgateway_server.domain.timers import Timers
 from llmgateway_server.gateway.embedding import Embedding
-from llmgateway_server.routing.routes import Resolution
-from support.money import accounts_for
-from support.provider import ScriptedProvider
+from llmgateway_server.routing.routes import RouteTable
+from support.provider import ScriptedProvider, gateway_of
 from support.virtual_time import run_virtual
 
 USAGE = Usage(input_token_count=7)
@@ -29,9 +29,7 @@ def ask(
     """How a call for two inputs ended, the route that it then had, and when."""
 
     async def main() -> tuple[Embeddings | GatewayError, Route, float]:
-        request = EmbeddingRequest("p/m", ("one", "two"), dimensions)
-        resolution = Resolution(Target("p", "m"), Timers(), route)
-        embedding = Embedding(request, resolution, provider, deadline, accounts_for("p"))
+        embedding = called(provider, dimensions=dimensions, route=route, deadline=deadline)
         outcome: Embeddings | GatewayError
         try:
             outcome = await embedding.answer()
@@ -40,6 +38,22 @@ def ask(
         return outcome, embedding.route, asyncio.get_running_loop().time()
 
     return run_virtual(main())
+
+
+def called(
+    provider: ScriptedProvider,
+    *,
+    dimensions: int | None = None,
+    route: str = "",
+    deadline: float = 600.0,
+) -> Embedding:
+    table = RouteTable(
+        [RouteEntry(route, (RouteTarget(Target("p", "m")),))] if route else [],
+        [ProviderEntry("p", "scripted", passes_any_model=True, timers=Timers())],
+        [],
+    )
+    request = EmbeddingRequest(route or "p/m", ("one", "two"), dimensions)
+    return gateway_of(table, {"p": provider}).embed(request, CallOptions(deadline))
 
 
 def failed(provider: ScriptedProvider, **options: object) -> GatewayError:
@@ -76,10 +90,10 @@ def test_the_deadline_comes_before_the_timer() -> None:
 
 def test_a_providers_failure_keeps_its_name_and_its_attempt() -> None:
     attempt = AttemptFailure("p", "m", 429, "slow down")
-    refusal = GatewayError(Reason.PROVIDER_RATE_LIMITED, "no", retry_after=3.0, attempt=attempt)
+    refusal = GatewayError(Reason.PROVIDER_RATE_LIMITED, "no", retry_after=300.0, attempt=attempt)
     error = failed(ScriptedProvider(refusal=refusal))
     assert error.reason is Reason.PROVIDER_RATE_LIMITED
-    assert (error.attempts, error.retry_after) == ((attempt,), 3.0)
+    assert (error.attempts, error.retry_after) == ((attempt,), 300.0)
     assert len(error.response_id) == 26
     assert not error.partial_output_sent
 
@@ -95,12 +109,12 @@ def test_a_missing_model_is_to_be_mended_by_whoever_named_it(route: str, reason:
     assert (error.reason, error.attempts) == (reason, (attempt,))
 
 
-def test_a_vector_too_few_is_no_answer() -> None:
+def test_a_vector_too_few_is_no_answer_and_asked_for_once_more() -> None:
     answer = EmbeddingAnswer(TWO.vectors[:1], USAGE, "req-1")
     error = failed(ScriptedProvider(embedding=answer))
     assert error.reason is Reason.PROVIDER_PROTOCOL_ERROR
-    assert error.attempts == (AttemptFailure("p", "m", provider_request_id="req-1"),)
-    assert error.usage == USAGE
+    assert error.attempts == (AttemptFailure("p", "m", provider_request_id="req-1"),) * 2
+    assert error.usage == USAGE.plus(USAGE)
 
 
 def test_vectors_that_were_not_shortened_as_asked_are_refused() -> None:
@@ -130,10 +144,7 @@ def test_a_caller_that_goes_away_cancels_the_provider() -> None:
 
     async def main() -> None:
         async def call() -> None:
-            request = EmbeddingRequest("p/m", ("one", "two"))
-            resolution = Resolution(Target("p", "m"), Timers())
-            accounts = accounts_for("p")
-            await Embedding(request, resolution, provider, 600.0, accounts).answer()
+            await called(provider).answer()
 
         task = asyncio.ensure_future(call())
         await asyncio.sleep(1)

@@ -101,7 +101,8 @@ def test_a_stream_starts_with_its_start_and_ends_with_its_finish() -> None:
 
 
 def test_nothing_is_delivered_before_the_first_content() -> None:
-    outcome = read([NOTHING, 1.0, NOTHING, failure(Reason.PROVIDER_ERROR)])
+    steps: list[Step] = [NOTHING, 1.0, NOTHING, failure(Reason.PROVIDER_ERROR)]
+    outcome = read([*steps, *steps])
     assert outcome.events == []
     assert reason_of(outcome) is Reason.PROVIDER_ERROR
     assert outcome.error is not None

@@ -2,7 +2,13 @@
 
 import pytest
 
-from llmgateway_server.domain.catalog import ModelEntry, ProviderEntry, RouteEntry, Target
+from llmgateway_server.domain.catalog import (
+    ModelEntry,
+    ProviderEntry,
+    RouteEntry,
+    RouteTarget,
+    Target,
+)
 from llmgateway_server.domain.content import Message, Role, TextPart
 from llmgateway_server.domain.errors import GatewayError, Reason
 from llmgateway_server.domain.request import GenerationRequest, Routing
@@ -11,7 +17,7 @@ from llmgateway_server.routing.routes import RouteTable
 
 SLOW = Timers(first_content=300.0)
 TABLE = RouteTable(
-    routes=[RouteEntry("chat", (Target("openai", "gpt-5"),), SLOW)],
+    routes=[RouteEntry("chat", (RouteTarget(Target("openai", "gpt-5"), SLOW),))],
     providers=[
         ProviderEntry("openai", "openai_chat", passes_any_model=False, timers=Timers()),
         ProviderEntry("local", "openai_chat", passes_any_model=True, timers=Timers()),
@@ -29,24 +35,45 @@ def ask(model: str, routing: Routing = ANYHOW) -> GenerationRequest:
 
 def test_a_route_leads_to_its_target_with_its_timers() -> None:
     resolution = TABLE.resolve(ask("chat"))
-    assert (resolution.target, resolution.timers) == (Target("openai", "gpt-5"), SLOW)
-    assert resolution.route == "chat"
+    assert resolution.places == (RouteTarget(Target("openai", "gpt-5"), SLOW),)
+    assert (resolution.entry.name, resolution.is_route) == ("chat", True)
 
 
 def test_no_model_means_the_default_route() -> None:
-    assert TABLE.resolve(ask("")).route == "chat"
+    assert TABLE.resolve(ask("")).entry.name == "chat"
 
 
 def test_a_target_can_be_named_itself() -> None:
     resolution = TABLE.resolve(ask("openai/gpt-5"))
-    assert (resolution.target, resolution.route) == (Target("openai", "gpt-5"), "")
+    assert [place.target for place in resolution.places] == [Target("openai", "gpt-5")]
+    assert not resolution.is_route
 
 
 def test_a_provider_without_a_list_takes_any_model() -> None:
-    assert TABLE.resolve(ask("local/org/x:7b")).target == Target("local", "org/x:7b")
+    (place,) = TABLE.resolve(ask("local/org/x:7b")).places
+    assert place.target == Target("local", "org/x:7b")
 
 
-@pytest.mark.parametrize("model", ["openai/gpt-6", "nobody/x", "gpt-5", "local/", "/x"])
+def test_a_plain_model_name_leads_to_everyone_who_lists_it() -> None:
+    providers = [
+        ProviderEntry(name, "openai_chat", passes_any_model=False, timers=Timers())
+        for name in ("one", "two")
+    ]
+    models = [ModelEntry(Target("one", "m")), ModelEntry(Target("two", "m"))]
+    resolution = RouteTable([], providers, models).resolve(ask("m"))
+    assert [place.target.name for place in resolution.places] == ["one/m", "two/m"]
+    assert resolution.is_route
+
+
+def test_a_target_goes_before_a_model_of_the_same_name() -> None:
+    """Aggregators call their models as the targets of others are called."""
+    models = [*TABLE.models.values(), ModelEntry(Target("local", "openai/gpt-5"))]
+    table = RouteTable([], TABLE.providers.values(), models)
+    (place,) = table.resolve(ask("openai/gpt-5")).places
+    assert place.target == Target("openai", "gpt-5")
+
+
+@pytest.mark.parametrize("model", ["openai/gpt-6", "nobody/x", "gpt-6", "local/", "/x"])
 def test_a_name_that_leads_nowhere_is_not_found(model: str) -> None:
     with pytest.raises(GatewayError) as caught:
         TABLE.resolve(ask(model))
@@ -67,6 +94,6 @@ def test_no_model_without_a_default_route_is_the_callers_to_mend() -> None:
 
 
 def test_the_callers_timers_go_before_the_routes() -> None:
-    timers = TABLE.resolve(ask("chat", Routing(2.0, 3.0))).timers
+    timers = TABLE.resolve(ask("chat", Routing(2.0, 3.0))).places[0].timers
     assert (timers.first_content, timers.idle_content) == (2.0, 3.0)
     assert timers.idle_bytes == SLOW.idle_bytes

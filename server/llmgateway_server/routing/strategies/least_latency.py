@@ -23,7 +23,8 @@ _MOST: Final = 1e6
 class LeastLatency:
     """Power of two choices on (time to first token + output x time per token) x calls there.
 
-    A target that has not answered yet counts as fast, or it would never be tried.
+    A target that has not answered yet counts as fast, or it would never be tried; and as slow while
+    it has still to give its first answer, or everybody would wait for it.
     """
 
     def __init__(self, random: Callable[[], float] = random.random) -> None:
@@ -47,6 +48,8 @@ class LeastLatency:
 
 
 def _score(candidate: Candidate, work: Work) -> float:
+    if candidate.time_to_first_token is None and candidate.in_flight:
+        return _MOST * candidate.in_flight
     first = min(candidate.time_to_first_token or 0.0, _MOST)
     each = min(candidate.time_per_token or 0.0, _MOST)
     return max(first + work.output_tokens * each, _LEAST) * (candidate.in_flight + 1)
