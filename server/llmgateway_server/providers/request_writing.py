@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from llmgateway_server.domain.capabilities import Capabilities
 from llmgateway_server.domain.content import (
     MediaPart,
     Part,
@@ -17,6 +18,7 @@ from llmgateway_server.domain.content import (
     ToolResultPart,
 )
 from llmgateway_server.domain.errors import GatewayError, Reason, Violation
+from llmgateway_server.domain.request import GenerationRequest, ResponseFormat, ToolMode
 
 Json = dict[str, Any]
 
@@ -78,6 +80,44 @@ def json_schema(text: str, field: str) -> msgspec.Raw:
     if not isinstance(schema, dict):
         raise invalid(field, "write a JSON Schema, which is a JSON object")
     return msgspec.Raw(data)
+
+
+def answers_by_tool(request: GenerationRequest, capabilities: Capabilities) -> bool:
+    """Whether a call has to stand in for the JSON Schema that the model cannot be held to.
+
+    Raises:
+        GatewayError: CAPABILITY_UNSUPPORTED, it cannot be made to call a tool either.
+    """
+    wants_schema = request.output.response_format is ResponseFormat.JSON_SCHEMA
+    choice = request.tool_choice
+    # A forced call of the caller's own tool has no text that a schema could shape.
+    is_forced = bool(choice.tool_name) or choice.mode is ToolMode.REQUIRED
+    if not wants_schema or capabilities.json_schema is not False or is_forced:
+        return False
+    if capabilities.forced_tool_choice is False or capabilities.tools is False:
+        raise unsupported(
+            "input.output.response_format",
+            "json_schema",
+            "this model cannot be held to a schema; leave it unset or name another model",
+        )
+    return True
+
+
+def may_call_instead(request: GenerationRequest) -> bool:
+    """Whether a model that answers by a tool may call one of the caller's in place of it."""
+    return bool(request.tools) and request.tool_choice.mode is not ToolMode.NONE
+
+
+def check_tool_name(name: str, number: int) -> None:
+    """Refuses the name of the gateway's own tool for one of the caller's, the `number`th.
+
+    Raises:
+        GatewayError: REQUEST_INVALID.
+    """
+    if name == RESPONSE_TOOL:
+        raise invalid(
+            f"input.tools[{number}].name", f"{RESPONSE_TOOL!r} is the gateway's own; choose another"
+        )
 
 
 def provider_options(

@@ -24,8 +24,9 @@ from llmgateway_server.providers.request_writing import (
     RESPONSE_TOOL,
     RESPONSE_TOOL_DESCRIPTION,
     Json,
-    invalid,
+    check_tool_name,
     json_schema,
+    may_call_instead,
     unsupported,
 )
 
@@ -111,17 +112,14 @@ def _response_tool(output: Output) -> Json:
 
 def _answer_or_call(request: GenerationRequest) -> Json:
     """The answer, or a call of one of the caller's tools; not both."""
-    if not request.tools or request.tool_choice.mode is ToolMode.NONE:
-        forced: Json = {"type": "tool", "name": RESPONSE_TOOL}
-    else:
-        forced = {"type": "any"}
+    named: Json = {"type": "tool", "name": RESPONSE_TOOL}
+    forced = {"type": "any"} if may_call_instead(request) else named
     return forced | {"disable_parallel_tool_use": True}
 
 
 def _tool(tool: Tool, number: int) -> Json:
     field = f"input.tools[{number}]"
-    if tool.name == RESPONSE_TOOL:
-        raise invalid(f"{field}.name", f"{RESPONSE_TOOL!r} is the gateway's own; choose another")
+    check_tool_name(tool.name, number)
     text = tool.parameters_schema_json
     written: Json = {"name": tool.name}
     if tool.description:

@@ -16,7 +16,6 @@ from llmgateway_server.domain.request import (
     Sampling,
     Tool,
     ToolChoice,
-    ToolMode,
 )
 from llmgateway_server.providers.openai_account import is_openai
 from llmgateway_server.providers.openai_chat.messages import MessageWriter
@@ -25,8 +24,10 @@ from llmgateway_server.providers.request_writing import (
     RESPONSE_TOOL,
     RESPONSE_TOOL_DESCRIPTION,
     Json,
-    invalid,
+    answers_by_tool,
+    check_tool_name,
     json_schema,
+    may_call_instead,
     provider_options,
     said,
     unsupported,
@@ -153,22 +154,11 @@ def _response_format(output: Output, capabilities: Capabilities) -> Json | None:
 
 def _tool_fields(request: GenerationRequest, capabilities: Capabilities) -> Json:
     tools = [_tool(tool, number) for number, tool in enumerate(request.tools)]
-    choice = request.tool_choice
-    fields = _tool_choice(choice)
-    is_forced = bool(choice.tool_name) or choice.mode is ToolMode.REQUIRED
-    wants_schema = request.output.response_format is ResponseFormat.JSON_SCHEMA
-    # A forced call of the caller's own tool has no text that a schema could shape.
-    if wants_schema and capabilities.json_schema is False and not is_forced:
-        if capabilities.forced_tool_choice is False or capabilities.tools is False:
-            raise unsupported(
-                "input.output.response_format",
-                "json_schema",
-                "this model cannot be held to a schema; leave it unset or name another model",
-            )
+    fields = _tool_choice(request.tool_choice)
+    if answers_by_tool(request, capabilities):
         tools.append(_response_tool(request.output))
-        may_call = request.tools and choice.mode is not ToolMode.NONE
         named = {"type": "function", "function": {"name": RESPONSE_TOOL}}
-        fields["tool_choice"] = "required" if may_call else named
+        fields["tool_choice"] = "required" if may_call_instead(request) else named
     return {"tools": tools, **fields} if tools else fields
 
 
@@ -182,10 +172,7 @@ def _response_tool(output: Output) -> Json:
 
 
 def _tool(tool: Tool, number: int) -> Json:
-    if tool.name == RESPONSE_TOOL:
-        raise invalid(
-            f"input.tools[{number}].name", f"{RESPONSE_TOOL!r} is the gateway's own; choose another"
-        )
+    check_tool_name(tool.name, number)
     field = f"input.tools[{number}].parameters_schema_json"
     text = tool.parameters_schema_json
     function: Json = {

@@ -26,6 +26,7 @@ from llmgateway_server.providers.openai_responses.reasoning import signature_of
 from llmgateway_server.providers.openai_responses.usage import reported_usage
 from llmgateway_server.providers.openai_responses.wire import Event, Item, Response
 from llmgateway_server.providers.part_index import PartIndex
+from llmgateway_server.providers.request_writing import RESPONSE_TOOL
 
 Kind = Literal["message", "reasoning", "function_call"]
 _KINDS: Final[dict[str, Kind]] = {
@@ -38,7 +39,9 @@ _KINDS: Final[dict[str, Kind]] = {
 class _OpenItem:
     """An item of the output, which is one part from its first content on."""
 
-    __slots__ = ("has_content", "held", "is_signed", "kind", "part_index", "told_by")
+    __slots__ = (
+        *("has_content", "held", "is_answer", "is_signed", "kind", "part_index", "told_by"),
+    )
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
@@ -47,6 +50,8 @@ class _OpenItem:
         # The event type and section of the reasoning so far: some servers tell it twice over.
         self.told_by: tuple[Any, Any] | None = None
         self.is_signed = False
+        # A call that is no call of the caller's tools but the answer itself.
+        self.is_answer = False
         # A call's arguments from before its name, which goes out first.
         self.held: list[str] = []
 
@@ -150,7 +155,9 @@ class Output:
         if failure is not None:
             raise WireError(failure)
         self._complete_all(list(filter(None, response.output or ())), out)
-        calls = [item for item in self._items if item.kind == "function_call"]
+        calls = [
+            item for item in self._items if item.kind == "function_call" and not item.is_answer
+        ]
         for call in calls:
             if call.part_index is None:
                 raise WireError(
@@ -212,6 +219,13 @@ class Output:
         if begun.part_index is not None or not name:
             return
         begun.part_index = self._parts.open()
+        if name == RESPONSE_TOOL:
+            begun.is_answer = True
+            held = "".join(begun.held)
+            if held:
+                out.append(TextDelta(begun.part_index, held))
+            begun.held.clear()
+            return
         # A caller needs an id to answer the call.
         call_id = text_or_empty(item.call_id) or text_or_empty(item.id)
         call_id = call_id or f"call_{begun.part_index}"
@@ -224,6 +238,8 @@ class Output:
         begun.has_content = True
         if begun.part_index is None:
             begun.held.append(text)
+        elif begun.is_answer:
+            out.append(TextDelta(begun.part_index, text))
         else:
             out.append(ToolCallDelta(begun.part_index, arguments_json=text))
 

@@ -22,8 +22,13 @@ from llmgateway_server.domain.request import (
 from llmgateway_server.providers.openai_account import is_openai
 from llmgateway_server.providers.openai_responses.items import ItemWriter
 from llmgateway_server.providers.request_writing import (
+    RESPONSE_TOOL,
+    RESPONSE_TOOL_DESCRIPTION,
     Json,
+    answers_by_tool,
+    check_tool_name,
     json_schema,
+    may_call_instead,
     provider_options,
     said,
     unsupported,
@@ -48,6 +53,7 @@ _OPENAI_OPTIONS = frozenset(
 )
 # Objects of which the caller may set one field and the gateway another.
 _SHARED_OPTIONS = ("reasoning", "text")
+_SCHEMA_FIELD = "input.output.response_schema_json"
 _NO_PARAMETERS = {"type": "object", "properties": {}}
 
 
@@ -79,10 +85,10 @@ class RequestWriter:
         if stream:
             body["stream"] = True
         body.update(self._sampling(request.sampling))
-        body.update(self._output(request.output, reasons=reasons))
-        if request.tools:
-            body["tools"] = [_tool(tool, number) for number, tool in enumerate(request.tools)]
-        body.update(_tool_choice(request.tool_choice))
+        by_tool = answers_by_tool(request, capabilities)
+        has_schema = capabilities.json_schema is not False
+        body.update(self._output(request.output, reasons=reasons, has_schema=has_schema))
+        body.update(_tool_fields(request, by_tool=by_tool))
         if request.end_user_id:
             # `user` is deprecated here, and refused by some.
             body["safety_identifier"] = request.end_user_id
@@ -94,7 +100,7 @@ class RequestWriter:
                 raise self._unsupported(f"input.sampling.{name}", name)
         return said({"temperature": sampling.temperature, "top_p": sampling.top_p})
 
-    def _output(self, output: Output, *, reasons: bool) -> Json:
+    def _output(self, output: Output, *, reasons: bool, has_schema: bool) -> Json:
         if output.stop_sequences:
             raise self._unsupported("input.output.stop_sequences", "stop_sequences")
         effort = output.reasoning_effort
@@ -104,7 +110,7 @@ class RequestWriter:
                 "summary": "auto" if output.include_reasoning and reasons else None,
             }
         )
-        text_format = _text_format(output)
+        text_format = _text_format(output, has_schema=has_schema)
         return said(
             {
                 "max_output_tokens": output.max_output_tokens,
@@ -140,19 +146,38 @@ def _merged(ours: Json, theirs: msgspec.Raw) -> Any:
         return theirs
 
 
-def _text_format(output: Output) -> Json | None:
+def _text_format(output: Output, *, has_schema: bool) -> Json | None:
     match output.response_format:
         case ResponseFormat.JSON_OBJECT:
             return {"type": "json_object"}
-        case ResponseFormat.JSON_SCHEMA:
-            schema = json_schema(output.response_schema_json, "input.output.response_schema_json")
+        case ResponseFormat.JSON_SCHEMA if has_schema:
+            schema = json_schema(output.response_schema_json, _SCHEMA_FIELD)
             # Strict: the contract promises the schema's shape, and a hint would not keep it.
             return {"type": "json_schema", "name": "response", "schema": schema, "strict": True}
         case _:
             return None
 
 
+def _tool_fields(request: GenerationRequest, *, by_tool: bool) -> Json:
+    tools = [_tool(tool, number) for number, tool in enumerate(request.tools)]
+    fields = _tool_choice(request.tool_choice)
+    if by_tool:
+        tools.append(
+            {
+                "type": "function",
+                "name": RESPONSE_TOOL,
+                "description": RESPONSE_TOOL_DESCRIPTION,
+                "parameters": json_schema(request.output.response_schema_json, _SCHEMA_FIELD),
+                "strict": False,
+            }
+        )
+        named = {"type": "function", "name": RESPONSE_TOOL}
+        fields["tool_choice"] = "required" if may_call_instead(request) else named
+    return {"tools": tools, **fields} if tools else fields
+
+
 def _tool(tool: Tool, number: int) -> Json:
+    check_tool_name(tool.name, number)
     field = f"input.tools[{number}].parameters_schema_json"
     text = tool.parameters_schema_json
     function: Json = {
