@@ -71,6 +71,22 @@ class Accounts:
         )
         return self.priced(target, usage)
 
+    def broken_off(
+        self, target: Target, reported: Usage | None, input_bytes: int, output_bytes: int
+    ) -> Usage:
+        """What a call used that did not come to its end.
+
+        As reported, but no less output than was sent: Anthropic tells the input before the answer
+        and the output only behind it, so that what it says in between is next to nothing.
+        """
+        guess = self.estimated(target, input_bytes, output_bytes)
+        if reported is None:
+            return guess
+        sent = guess.output_token_count
+        if reported.output_token_count < sent:
+            reported = replace(reported, output_token_count=sent, is_estimated=True)
+        return self.priced(target, reported)
+
     def answered(self, target: Target, usage: Usage) -> None:
         """Adds a call that came to its end."""
         self._account(target).answered.add(usage)

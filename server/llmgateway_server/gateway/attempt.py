@@ -103,20 +103,25 @@ class Attempt:
     def answered(self, reported: Usage | None) -> Usage:
         """The whole answer came; returns what this attempt used."""
         target = self.prospect.place.target
-        usage = self._priced(reported)
+        if reported is not None:
+            usage = self._accounts.priced(target, reported)
+        else:
+            size = input_bytes(self._request)
+            usage = self._accounts.estimated(target, size, self._output_bytes)
         self._is_settled = True
         self._accounts.answered(target, usage)
         self.lease.answered(usage, self._clock.time())
         return usage
 
     def wasted(self) -> Usage | None:
-        """What an attempt used that came to nothing; counted once. None: nothing that is known."""
+        """What an attempt used that came to nothing, counted now; None: nothing, or counted before."""
         if self.stream is None:
             return None
-        usage = self._priced(self.stream.usage)
+        target, size = self.prospect.place.target, input_bytes(self._request)
+        usage = self._accounts.broken_off(target, self.stream.usage, size, self._output_bytes)
         if not self._is_settled:
             self._is_settled = True
-            self._accounts.wasted(self.prospect.place.target, usage)
+            self._accounts.wasted(target, usage)
         return usage
 
     async def more(self, alarm: Alarm, deadline: float) -> Sequence[ProviderEvent]:
@@ -170,9 +175,3 @@ class Attempt:
         if came or error.reason is Reason.DEADLINE_EXCEEDED:
             return error
         return FirstContentTimeoutError(error.reason, error.message, attempt=self.failure())
-
-    def _priced(self, reported: Usage | None) -> Usage:
-        target = self.prospect.place.target
-        if reported is not None:
-            return self._accounts.priced(target, reported)
-        return self._accounts.estimated(target, input_bytes(self._request), self._output_bytes)

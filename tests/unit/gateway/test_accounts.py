@@ -79,6 +79,21 @@ def test_a_cancelled_stream_is_charged_with_an_estimate_apart_from_answers() -> 
     assert account == Account(Totals(), Totals(1, 4, 2, 8))
 
 
+@pytest.mark.parametrize(
+    ("reported", "expected"),
+    [
+        # As Anthropic tells it before the answer, whose eight bytes are two tokens.
+        (Usage(100, 1), Usage(100, 2, cost_nano_usd=104, is_estimated=True)),
+        # As DeepSeek tells it with every chunk.
+        (Usage(100, 7), Usage(100, 7, cost_nano_usd=114)),
+    ],
+)
+def test_what_broke_off_has_cost_no_less_than_was_sent(reported: Usage, expected: Usage) -> None:
+    entry = ProviderEntry("up", "scripted", passes_any_model=True, timers=Timers())
+    accounts = Accounts(FixedPrices(PRICES), FourBytesAToken(), {"up": entry})
+    assert accounts.broken_off(TARGET, reported, 13, 8) == expected
+
+
 def test_a_stream_that_breaks_off_tells_what_it_has_burnt() -> None:
     cut = GatewayError(Reason.PROVIDER_ERROR, "cut")
     _, failure, account = run([TextDelta(0, "yes, yes")], cut)
