@@ -17,6 +17,7 @@ from llmgateway_server.gateway.asking import Asking, Begun
 from llmgateway_server.gateway.attempt import Attempt
 from llmgateway_server.gateway.attempts import Turn
 from llmgateway_server.gateway.resuming import Resuming
+from llmgateway_server.gateway.verdict import with_all_attempts
 from llmgateway_server.ports.clock import Clock
 from llmgateway_server.recovery.delivered import Delivered
 from llmgateway_server.resilience.failure import FailureClass, class_of
@@ -166,7 +167,7 @@ class Generation:
             failed=failed,
         )
         if class_of(failure) is FailureClass.NOBODYS or self._recovery is RecoveryMode.NONE:
-            raise self._described(failure)
+            raise self._described(with_all_attempts(failure, self.failures))
         try:
             attempt, kind, events = await self._attempts.again(
                 failed.prospect, failure, resuming.ask, resuming.can_help
@@ -244,5 +245,4 @@ def _told(
 ) -> GatewayError:
     """The first failure, which nothing that was tried after it may hide; a deadline may."""
     told = last if last.reason is Reason.DEADLINE_EXCEEDED else failure
-    told.attempts = tuple(attempt for each in failures for attempt in each.attempts[-1:])
-    return told
+    return with_all_attempts(told, failures)

@@ -41,8 +41,15 @@ def verdict(failures: Sequence[GatewayError], last: GatewayError) -> GatewayErro
     if not failures:
         return last
     _, _, error = max((_rank(each), index, each) for index, each in enumerate(failures))
-    error.attempts = tuple(attempt for each in failures for attempt in each.attempts[-1:])
-    return error
+    return with_all_attempts(error, failures)
+
+
+def with_all_attempts(error: GatewayError, failures: Sequence[GatewayError]) -> GatewayError:
+    """A copy that lists the attempts of all failures; each failure itself keeps its own alone."""
+    told = GatewayError(error.reason, error.message)
+    vars(told).update(vars(error))
+    told.attempts = tuple(attempt for each in failures for attempt in each.attempts[-1:])
+    return told
 
 
 def _rank(error: GatewayError) -> int:
