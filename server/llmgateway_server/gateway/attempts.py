@@ -166,6 +166,12 @@ class Attempts:
         tried.not_before = now + wait
 
     async def _run(self, ask: Ask[T], eligible: Eligible) -> T:
+        try:
+            # Most calls need one attempt; a retrying object for each would double their cost.
+            return await self._attempt(ask, eligible)
+        except GatewayError as error:
+            if self._turn is None:
+                raise verdict(self.failures, error) from None
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(GatewayError),
             stop=self._has_no_turn,
@@ -173,6 +179,7 @@ class Attempts:
             sleep=asyncio.sleep,
             reraise=True,
         )
+        await asyncio.sleep(self._turn.wait)
         try:
             return await retrying(self._attempt, ask, eligible)
         except GatewayError as error:
@@ -242,7 +249,7 @@ class Attempts:
         is_too_late = False
         for prospect in self._prospects:
             if prospect.state.bar(now, self._tokens) is None:
-                if (prospect.state.usual(0.5) or 0.0) < left:
+                if (prospect.state.p50 or 0.0) < left:
                     return Turn(prospect)
                 is_too_late = True
         if is_too_late or left <= 0:
@@ -301,15 +308,18 @@ class Attempts:
         is_midway: bool,
     ) -> Turn | None:
         now = self._clock.time()
+        window = failed.capabilities.context_window if kind is FailureClass.CONTEXT else None
+        other = self._other(failed, eligible, window)
         again = self._once_more(failed, eligible, now)
+        if other is not None and self.count + 1 >= self._most:
+            # The last attempt is somebody else's, or a healthy target would never be asked.
+            again = None
         if kind is FailureClass.BACKPRESSURE:
             asked = error.retry_after
             if again is not None and asked is not None and asked <= self._patience:
                 return again
         elif again is not None and not error.unsent and not is_midway:
             return again
-        window = failed.capabilities.context_window if kind is FailureClass.CONTEXT else None
-        other = self._other(failed, eligible, window)
         if other is not None:
             return Turn(other)
         if kind is FailureClass.CONTEXT:
@@ -332,7 +342,7 @@ class Attempts:
                 return None
             until = max(until, tried.not_before)
         wait = until - now
-        usual = prospect.state.usual(0.5) or 0.0
+        usual = prospect.state.p50 or 0.0
         if wait > _LONGEST_WAIT or wait + usual >= self._left(now):
             return None
         is_fault = tried is not None and tried.kind is FailureClass.FAULT
@@ -350,7 +360,7 @@ class Attempts:
             window = each.capabilities.context_window
             if larger_than is not None and window is not None and window <= larger_than:
                 continue
-            if each.state.bar(now, self._tokens) is None and (each.state.usual(0.5) or 0.0) < left:
+            if each.state.bar(now, self._tokens) is None and (each.state.p50 or 0.0) < left:
                 return each
         return None
 
