@@ -103,19 +103,19 @@ async def gateway_to(
 ) -> AsyncIterator[Running]:
     """A gateway with one OpenAI-compatible provider, `up`, configured as a user would."""
     tree = {
-        "providers": {
-            "up": {
-                "dialect": "openai_chat",
-                "base_url": base_url,
-                "api_key": "env:UP_KEY",
-                **(provider or {}),
-            }
-        },
+        "providers": {"up": {**compatible(base_url), **(provider or {})}},
         "routes": dict(routes or {}),
     }
+    async with gateway_from(tree) as running:
+        yield running
+
+
+@asynccontextmanager
+async def gateway_from(tree: Mapping[str, Any]) -> AsyncIterator[Running]:
+    """A gateway as its configuration says; `env:UP_KEY` is there to be named."""
     plugins = installed_dialects()
     loaded = config.load_mapping(
-        tree,
+        dict(tree),
         {"UP_KEY": KEY},
         dialects=bootstrap.option_models(plugins),
         strategies=installed_strategies(),
@@ -123,6 +123,11 @@ async def gateway_to(
     )
     async with serving(bootstrap.build_gateway(loaded, plugins)) as running:
         yield running
+
+
+def compatible(base_url: str) -> dict[str, Any]:
+    """The configuration of an OpenAI-compatible provider."""
+    return {"dialect": "openai_chat", "base_url": base_url, "api_key": "env:UP_KEY"}
 
 
 class Failed:
