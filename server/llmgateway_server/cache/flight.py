@@ -216,4 +216,8 @@ class Flight:
 
 
 def _cancelled() -> GatewayError:
-    return GatewayError(Reason.GATEWAY_DRAINING, "the gateway is shutting down")
+    return GatewayError(
+        Reason.GATEWAY_DRAINING,
+        "this gateway is shutting down; another replica will answer",
+        retry_after=1.0,
+    )

@@ -78,7 +78,7 @@ class Asking:
             GatewayError: it failed. Whoever counts attempts settles its place.
         """
         prospect = attempt.prospect
-        usual = prospect.state.usual(0.95)
+        usual = prospect.state.p95
         try:
             events = await attempt.begin(
                 alarm,
@@ -93,7 +93,7 @@ class Asking:
             else:
                 attempt.close()
             raise
-        self._gate.first_token(attempt.time_to_first_token, prospect.state.usual(0.5))
+        self._gate.first_token(attempt.time_to_first_token, prospect.state.p50)
         return events
 
     def burn(self, attempt: Attempt) -> None:
@@ -125,7 +125,7 @@ class Asking:
         """After how long a second candidate is asked; None: not before the first has ended."""
         if self._hedge is not None and self._hedge.after is not None:
             return self._hedge.after
-        return turn.prospect.state.usual(0.95)
+        return turn.prospect.state.p95
 
     def _second(self, first: Prospect, hedges: HedgeBudget) -> Awaitable[Begun] | None:
         place = self.attempts.hedge(first, lambda other: self._may_ask(other, hedges))

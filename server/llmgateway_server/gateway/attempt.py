@@ -114,14 +114,16 @@ class Attempt:
         return usage
 
     def wasted(self) -> Usage | None:
-        """What an attempt used that came to nothing, counted now; None: nothing, or counted before."""
-        if self.stream is None:
+        """What an attempt burnt that came to nothing, counted now.
+
+        None where it burnt nothing, or was counted before.
+        """
+        if self.stream is None or self._is_settled:
             return None
+        self._is_settled = True
         target, size = self.prospect.place.target, input_bytes(self._request)
         usage = self._accounts.broken_off(target, self.stream.usage, size, self._output_bytes)
-        if not self._is_settled:
-            self._is_settled = True
-            self._accounts.wasted(target, usage)
+        self._accounts.wasted(target, usage)
         return usage
 
     async def more(self, alarm: Alarm, deadline: float) -> Sequence[ProviderEvent]:

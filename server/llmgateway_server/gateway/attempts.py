@@ -377,7 +377,7 @@ class Attempts:
             bar = each.state.bar(now, self._tokens)
             if bar is not None:
                 bars.append(bar)
-        return unavailable(bars, now)
+        return unavailable(bars, now, self._rng())
 
     def _left(self, now: float) -> float:
         return self.deadline - now

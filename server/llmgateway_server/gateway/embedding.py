@@ -77,7 +77,7 @@ class Embedding:
         target, clock = place.target, self._clock
         self.route = replace(self.route, provider=target.provider, provider_model=target.model)
         in_reserve = self._attempts.has_reserve(turn.prospect)
-        usual = state.usual(0.95)
+        usual = state.p95
         within = place.timers.first_content_within(in_reserve=in_reserve, usual=usual)
         deadline = self._attempts.deadline
         try:

@@ -29,6 +29,7 @@ _RESOURCE_EXHAUSTED: Final = frozenset(
 )
 # Bars that say nothing of when they end are looked at again after this long; seconds.
 _SOON: Final = 1.0
+_SPREAD: Final = 0.25
 
 
 def verdict(failures: Sequence[GatewayError], last: GatewayError) -> GatewayError:
@@ -60,10 +61,16 @@ def _rank(error: GatewayError) -> int:
     return _RANK[class_of(error)]
 
 
-def unavailable(bars: Sequence[Bar], now: float) -> GatewayError:
-    """Why no candidate of a call can be asked now, and when one may be."""
+def unavailable(bars: Sequence[Bar], now: float, spread: float) -> GatewayError:
+    """Why no candidate of a call can be asked now, and when one may be.
+
+    Args:
+        bars: what keeps the call from each of its candidates.
+        now: on the clock.
+        spread: 0 to 1, by chance, so that those who are turned away do not come back together.
+    """
     soonest = min((bar.until for bar in bars), default=now) - now
-    retry_after = soonest if soonest > 0 else _SOON
+    retry_after = (soonest if soonest > 0 else _SOON) * (1 + _SPREAD * spread)
     reasons = {bar.why for bar in bars}
     if Shut.BREAKER in reasons:
         return GatewayError(

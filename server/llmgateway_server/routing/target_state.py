@@ -26,6 +26,8 @@ from llmgateway_server.routing.standing import ProviderStanding
 _MISSING_REST: Final = 60.0
 # A header that asks for more must not take a target out for a day.
 _LONGEST_COOLDOWN: Final = 3600.0
+# First tokens after which the quantiles are worked out anew: it takes a sort.
+_REFRESH: Final = 16
 # How much a new answer moves the usual share of cached tokens.
 _SHARE_STEP: Final = 0.1
 
@@ -66,6 +68,11 @@ class TargetState:
         self.in_flight = 0
         self.vendor = entry.vendor
         self.cached_share = 0.0
+        self.p50: float | None = None
+        """Half of the first tokens came within this time (seconds); None before there are 20."""
+        self.p95: float | None = None
+        """19 of 20 first tokens came within this time."""
+        self._came_since = 0
         self._standing = standing
         self._prices = prices
         self._rng = rng
@@ -79,10 +86,6 @@ class TargetState:
         self.rest_until = 0.0
         self._rest_why = Shut.COOLING
         self._pushed_back = 0
-
-    def usual(self, share: float) -> float | None:
-        """The time to first token that this share of answers kept to; None before there are 20."""
-        return self._first_tokens.quantile(share)
 
     def bar(self, now: float, tokens: int) -> Bar | None:
         """What keeps a call of that many tokens away now; None where nothing does."""
@@ -165,6 +168,11 @@ class TargetState:
         self._first_token.observe(seconds, now)
         self._first_tokens.observe(seconds)
         self._pushed_back = 0
+        self._came_since += 1
+        if self.p50 is None or self._came_since >= _REFRESH:
+            self._came_since = 0
+            self.p50 = self._first_tokens.quantile(0.5)
+            self.p95 = self._first_tokens.quantile(0.95)
 
     def _answered(self, usage: Usage, streamed: float, now: float) -> None:
         """A whole answer came; `streamed` seconds from its first content on."""
