@@ -56,7 +56,8 @@ def can_continue(
     choice = request.tool_choice
     if choice.mode is ToolMode.REQUIRED or choice.tool_name:
         return False
-    return delivered.is_text_only and delivered.is_known and bool(delivered.text.strip())
+    # No text is known where anything else was delivered.
+    return bool(delivered.text.strip())
 
 
 class Seam:

@@ -105,8 +105,18 @@ def test_parts_after_the_text_keep_their_number() -> None:
     assert filtered(seam, late) == late
 
 
-def test_an_attempt_that_begins_with_something_else_does_not_write_into_the_text() -> None:
-    seam = Seam(" ")
+def test_white_space_after_another_part_is_not_that_of_the_seam() -> None:
+    seam = Seam("  ")
+    call = ToolCallDelta(1, "id", "f", "{}")
+    read: list[ProviderEvent] = [TextDelta(0, " "), call, TextDelta(0, " ")]
+    assert filtered(seam, read) == [call, TextDelta(0, " ")]
+
+
+@pytest.mark.parametrize("cut", ["", " "])
+def test_an_attempt_that_begins_with_something_else_does_not_write_into_the_text(
+    cut: str,
+) -> None:
+    seam = Seam(cut)
     events = filtered(
         seam,
         [ToolCallDelta(0, "id", "f", "{")],

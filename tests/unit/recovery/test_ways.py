@@ -35,6 +35,7 @@ def delivered(*events: StreamEvent) -> Delivered:
 
 
 TEXT = delivered(TextDelta(0, "Hello"))
+NOTHING = delivered()
 BLANK = delivered(TextDelta(0, "\n"))
 LONG = delivered(TextDelta(0, "x" * (MOST_CHARACTERS + 1)))
 CALL = delivered(TextDelta(0, "Hello"), ToolCallDelta(1, "id", "f"))
@@ -51,6 +52,7 @@ REASONING = delivered(ReasoningDelta(0, "hm"))
         (SAMPLED, TEXT, GPT, PREFILL, (Way.CONTINUE, Way.SPLICE)),
         (SAMPLED, TEXT, GPT, UNKNOWN, (Way.SPLICE,)),
         (EXACT, BLANK, GPT, PREFILL, (Way.SPLICE,)),
+        (EXACT, NOTHING, GPT, PREFILL, ()),
         (EXACT, LONG, GPT, PREFILL, ()),
         (EXACT, CALL, GPT, PREFILL, ()),
         (EXACT, REASONING, GPT, PREFILL, ()),
