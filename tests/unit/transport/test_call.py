@@ -71,6 +71,11 @@ def test_the_callers_own_retries_are_counted_where_it_gives_a_number(
     assert call(("grpc-previous-rpc-attempts", said)).previous_attempts == counted
 
 
+@pytest.mark.parametrize(("said", "counted"), [("1", 0), ("3", 2), ("0", 0), ("many", 0)])
+def test_a_meshs_retries_count_as_well(said: str, counted: int) -> None:
+    assert call(("x-envoy-attempt-count", said)).previous_attempts == counted
+
+
 def test_the_core_is_told_what_is_known_of_the_call() -> None:
     assert call().options() == CallOptions(60.0)
     retried = call(("x-request-id", "mine"), ("grpc-previous-rpc-attempts", "1"))

@@ -22,6 +22,8 @@ Metadata = tuple[tuple[str, str | bytes], ...]
 _RESERVE = 0.1
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _COUNT = re.compile(r"[0-9]{1,3}")
+# What counts attempts, and how many of them are this one.
+_ATTEMPT_COUNTS = {"grpc-previous-rpc-attempts": 0, "x-envoy-attempt-count": 1}
 _MOST_FAILURES = 5
 # A caller can name a model of any letters and length; trailers have to fit into 8 KiB together.
 _NO_TARGET_NAME = re.compile(r"[^\x21-\x7e]|[,;=]")
@@ -149,11 +151,15 @@ def _request_id(metadata: Iterable[tuple[str, str | bytes]]) -> str:
 
 
 def _previous_attempts(metadata: Iterable[tuple[str, str | bytes]]) -> int:
-    """What gRPC says of the caller's retries; anything but a small number counts as none."""
+    """How often the caller or a mesh before it has tried; anything but a small number is none.
+
+    gRPC counts the attempts before this one, Envoy (`include_request_attempt_count`) this one too.
+    """
+    most = 0
     for key, value in metadata:
-        if key == "grpc-previous-rpc-attempts":
-            return int(value) if isinstance(value, str) and _COUNT.fullmatch(value) else 0
-    return 0
+        if key in _ATTEMPT_COUNTS and isinstance(value, str) and _COUNT.fullmatch(value):
+            most = max(most, int(value) - _ATTEMPT_COUNTS[key])
+    return most
 
 
 def _failures(errors: Sequence[GatewayError]) -> str:
