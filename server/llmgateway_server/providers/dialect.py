@@ -101,6 +101,13 @@ class Dialect(Protocol):
     def embedding_batch(self) -> int:
         """How many texts one call embeds at most."""
 
+    @property
+    def refused(self) -> frozenset[str]:
+        """The request fields that no model takes on this wire, of those in REFUSABLE.
+
+        The gateway refuses or leaves them out as the route says, like what a model refuses.
+        """
+
     def headers(self, api_key: str) -> tuple[tuple[str, str], ...]:
         """Headers of every call, with the credential where `api_key` is not empty."""
 

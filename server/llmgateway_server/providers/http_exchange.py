@@ -10,7 +10,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final, Protocol, TypeVar, cast
 
 import httpx
+from msgspec.structs import replace
 
+from llmgateway_server.domain.capabilities import Capabilities
 from llmgateway_server.domain.errors import GatewayError, Reason
 from llmgateway_server.domain.timers import Timers
 from llmgateway_server.ports.provider import ProviderSettings
@@ -100,6 +102,8 @@ class Exchanges:
         self.settings = settings
         self.dialect = dialect
         self.transport = transport
+        # Callers choose the names, so the memory for them is bounded.
+        self.capabilities = functools.lru_cache(maxsize=1024)(self._capabilities)
         self._now = now
         self._report = ErrorReport(settings.name, key)
         base = settings.base_url.rstrip("/")
@@ -174,6 +178,11 @@ class Exchanges:
             raise answer.report(error.failure) from None
         finally:
             answer.body.close()
+
+    def _capabilities(self, model: str) -> Capabilities:
+        """What is known of a model on this wire."""
+        known, refused = self.settings.capabilities(model), self.dialect.refused
+        return replace(known, refused=known.refused | refused) if refused else known
 
     async def _request(self, call: HttpCall, timers: Timers, *, fresh: bool) -> httpx.Response:
         timeout = {"connect": timers.connect, "pool": timers.pool}

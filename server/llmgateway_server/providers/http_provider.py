@@ -70,7 +70,7 @@ class HttpProvider:
     ) -> ProviderStream:
         """Sends the request; see the port."""
         exchanges = self._exchanges
-        dialect, capabilities = exchanges.dialect, exchanges.settings.capabilities(model)
+        dialect, capabilities = exchanges.dialect, exchanges.capabilities(model)
         stream = capabilities.streaming is not False
         call = dialect.build(request, model, capabilities, stream=stream)
         with self._metered() as metered:
@@ -109,7 +109,7 @@ class HttpProvider:
         """Has the provider count, where it can; see the port."""
         exchanges = self._exchanges
         dialect = exchanges.dialect
-        call = dialect.count_call(request, model, exchanges.settings.capabilities(model))
+        call = dialect.count_call(request, model, exchanges.capabilities(model))
         if call is None:
             return None
         count, _ = await exchanges.fetch(call, model, timers, dialect.read_count)
@@ -145,7 +145,7 @@ class HttpProvider:
 
     def capabilities(self, model: str) -> Capabilities:
         """What is known of a model; see the port."""
-        return self._exchanges.settings.capabilities(model)
+        return self._exchanges.capabilities(model)
 
     def metrics(self) -> ProviderMetrics:
         """What happened so far; see the port."""

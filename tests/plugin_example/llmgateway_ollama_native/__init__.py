@@ -36,6 +36,7 @@ class OllamaNative:
 
     media_type = "application/x-ndjson"
     embedding_batch = 512
+    refused: frozenset[str] = frozenset()
 
     def __init__(self, provider: str, base_url: str, options: OllamaOptions) -> None:
         del provider, base_url

@@ -16,7 +16,7 @@ from llmgateway_server.domain.events import ProviderEvent
 from llmgateway_server.domain.request import GenerationRequest
 from llmgateway_server.providers.anthropic.failure import failure_of_response
 from llmgateway_server.providers.anthropic.options import AnthropicOptions
-from llmgateway_server.providers.anthropic.request import RequestWriter
+from llmgateway_server.providers.anthropic.request import SAMPLING_WITHOUT_WORD, RequestWriter
 from llmgateway_server.providers.anthropic.stream import MessageStream, decode_body, decode_count
 from llmgateway_server.providers.dialect import Decoder, Failure, HttpCall, WireError
 from llmgateway_server.providers.http_plugin import HttpDialectPlugin
@@ -37,6 +37,7 @@ class Anthropic:
 
     media_type: Final = "text/event-stream"
     embedding_batch: Final = 1
+    refused: Final = frozenset(f"sampling.{name}" for name in SAMPLING_WITHOUT_WORD)
 
     def __init__(self, provider: str, base_url: str, options: AnthropicOptions) -> None:
         has_version = _ENDS_WITH_VERSION.search(urlsplit(base_url).path)

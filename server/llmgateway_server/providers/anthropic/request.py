@@ -36,7 +36,7 @@ _COUNTED: Final = (
     *("cache_control", "context_management", "mcp_servers", "messages", "model"),
     *("output_config", "system", "thinking", "tool_choice", "tools"),
 )
-_SAMPLING_WITHOUT_WORD: Final = ("frequency_penalty", "presence_penalty", "seed")
+SAMPLING_WITHOUT_WORD: Final = ("frequency_penalty", "presence_penalty", "seed")
 
 
 class RequestWriter:
@@ -105,7 +105,7 @@ class RequestWriter:
         return body
 
     def _sampling(self, sampling: Sampling) -> Json:
-        for name in _SAMPLING_WITHOUT_WORD:
+        for name in SAMPLING_WITHOUT_WORD:
             if getattr(sampling, name) is not None:
                 raise unsupported(
                     f"input.sampling.{name}",

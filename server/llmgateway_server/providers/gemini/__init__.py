@@ -40,6 +40,7 @@ class Gemini:
 
     media_type = "text/event-stream"
     embedding_batch = BATCH_SIZE
+    refused: Final[frozenset[str]] = frozenset()
 
     def __init__(self, provider: str, base_url: str, options: GeminiOptions) -> None:
         del options

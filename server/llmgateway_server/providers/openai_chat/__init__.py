@@ -35,6 +35,7 @@ class OpenAIChat:
         self._writer = RequestWriter(provider, base_url, options)
         self._options = options
         self._is_openai = is_openai(base_url)
+        self.refused = frozenset({"sampling.top_k"} if self._is_openai else ())
 
     def headers(self, api_key: str) -> tuple[tuple[str, str], ...]:
         """The credential and the account."""

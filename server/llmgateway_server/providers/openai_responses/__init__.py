@@ -16,7 +16,10 @@ from llmgateway_server.providers.http_plugin import HttpDialectPlugin
 from llmgateway_server.providers.openai_account import account_headers, is_openai
 from llmgateway_server.providers.openai_errors import failure_of_response
 from llmgateway_server.providers.openai_responses.options import OpenAIResponsesOptions
-from llmgateway_server.providers.openai_responses.request import RequestWriter
+from llmgateway_server.providers.openai_responses.request import (
+    SAMPLING_WITHOUT_WORD,
+    RequestWriter,
+)
 from llmgateway_server.providers.openai_responses.stream import ResponseStream, decode_body
 
 __all__ = ["DIALECT", "OpenAIResponses", "OpenAIResponsesOptions"]
@@ -27,6 +30,7 @@ class OpenAIResponses:
 
     media_type: Final = "text/event-stream"
     embedding_batch: Final = openai_embeddings.MAX_INPUTS
+    refused: Final = frozenset(f"sampling.{name}" for name in SAMPLING_WITHOUT_WORD)
 
     def __init__(self, provider: str, base_url: str, options: OpenAIResponsesOptions) -> None:
         self._provider = provider

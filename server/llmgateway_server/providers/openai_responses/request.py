@@ -5,7 +5,7 @@ Source: https://platform.openai.com/docs/api-reference/responses/create.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -53,6 +53,7 @@ _OPENAI_OPTIONS = frozenset(
 )
 # Objects of which the caller may set one field and the gateway another.
 _SHARED_OPTIONS = ("reasoning", "text")
+SAMPLING_WITHOUT_WORD: Final = ("frequency_penalty", "presence_penalty", "top_k", "seed")
 _SCHEMA_FIELD = "input.output.response_schema_json"
 _NO_PARAMETERS = {"type": "object", "properties": {}}
 
@@ -95,7 +96,7 @@ class RequestWriter:
         return msgspec.json.encode(self._with_options(body, request))
 
     def _sampling(self, sampling: Sampling) -> Json:
-        for name in ("frequency_penalty", "presence_penalty", "top_k", "seed"):
+        for name in SAMPLING_WITHOUT_WORD:
             if getattr(sampling, name) is not None:
                 raise self._unsupported(f"input.sampling.{name}", name)
         return said({"temperature": sampling.temperature, "top_p": sampling.top_p})
