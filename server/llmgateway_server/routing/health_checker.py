@@ -46,9 +46,6 @@ class HealthChecker:
 
     async def _check(self, name: str) -> None:
         provider, standing = self._targets.providers[name], self._targets.standings[name]
-        # The first checks are spread over a whole interval.
-        pause = self._interval * self._rng()
         while True:
-            await asyncio.sleep(pause)
+            await asyncio.sleep(self._interval * (1 - _SPREAD + 2 * _SPREAD * self._rng()))
             standing.checked(await provider.validate(_TIMERS))
-            pause = self._interval * (1 - _SPREAD + 2 * _SPREAD * self._rng())

@@ -10,6 +10,8 @@ An error without it was made by a proxy or by the transport on the way, not by t
 
 Retry UNAVAILABLE only, and RESOURCE_EXHAUSTED only where RetryInfo is present. The trailer
 grpc-retry-pushback-ms is -1 when upstream attempts were already made: the gateway has retried, do not.
+It is positive where the gateway turned the call away before it asked anyone. The trailer
+x-llmgateway-failures, on errors and on answers, names the attempts that failed: provider/model=REASON;503.
 """
 
 from collections import abc as _abc

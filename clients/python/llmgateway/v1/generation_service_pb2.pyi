@@ -574,12 +574,14 @@ class RoutingOptions(_message.Message):
     """Optional; INTERACTIVE by default. Who goes first when the gateway is full."""
     @_builtins.property
     def provider_order(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Optional. Names of the route's providers to try first, in this order; the others come after them."""
+        """Optional. Names of the route's providers to try first, in this order; the others come after them. At most
+        16, none empty.
+        """
 
     @_builtins.property
     def first_content_timeout(self) -> _duration_pb2.Duration:
-        """Optional; 60 s for the last candidate and about 10 s for one before it. How long an attempt may take to
-        its first content; 1 ms to 30 min.
+        """Optional; 60 s for the last candidate, 10 s (or 4 times the target's own p95) for one before it. How long
+        an attempt may take to its first content; 1 ms to 30 min.
         """
 
     @_builtins.property
