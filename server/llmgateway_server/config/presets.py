@@ -114,7 +114,12 @@ PRESETS: Final[Mapping[str, Preset]] = {
     "openai": Preset("openai_chat", "https://api.openai.com/v1", "OPENAI_API_KEY", vendor="openai"),
     # It leaves out for each model what that refuses, so nothing of its models is refused here.
     "openrouter": Preset(
-        "openai_chat", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", vendor="openrouter"
+        "openai_chat",
+        "https://openrouter.ai/api/v1",
+        "OPENROUTER_API_KEY",
+        vendor="openrouter",
+        # https://openrouter.ai/docs/features/prompt-caching
+        options={"cache_breakpoints": "cache_control"},
     ),
     "perplexity": Preset(
         "openai_chat", "https://api.perplexity.ai", "PERPLEXITY_API_KEY", vendor="perplexity"

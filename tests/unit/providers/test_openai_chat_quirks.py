@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from llmgateway_server.config.presets import PRESETS
 from llmgateway_server.domain.answer import Finish, FinishReason
 from llmgateway_server.domain.content import (
+    MediaPart,
     Message,
     ReasoningPart,
     Role,
@@ -56,6 +57,28 @@ def test_the_end_user_goes_by_the_name_that_the_server_has_for_it() -> None:
     request = replace(ASK, end_user_id="u")
     assert body(request)["user"] == "u"
     assert body(request, end_user_field="safety_identifier")["safety_identifier"] == "u"
+
+
+def test_marks_of_the_cache_are_where_openrouter_wants_them() -> None:
+    marked = TextPart("Long", cache_breakpoint=True)
+    image = MediaPart("image/png", uri="https://x.example/a.png", cache_breakpoint=True)
+    conversation = (
+        Message(Role.SYSTEM, (marked,)),
+        Message(Role.USER, (TextPart("Hi"), image)),
+        Message(Role.ASSISTANT, (marked, ToolCallPart("a", "add", "{}"))),
+        Message(Role.TOOL, (ToolResultPart("a", (marked,)),)),
+    )
+    control = {"cache_control": {"type": "ephemeral"}}
+    text = {"type": "text", "text": "Long", **control}
+    url = {"type": "image_url", "image_url": {"url": "https://x.example/a.png"}, **control}
+    sent = messages(*conversation, **PRESETS["openrouter"].options)
+    assert [message["content"] for message in sent] == [
+        [text],
+        [{"type": "text", "text": "Hi"}, url],
+        [text],
+        [text],
+    ]
+    assert "cache_control" not in json.dumps(messages(*conversation))
 
 
 def test_calls_of_other_providers_are_renamed_for_mistral_with_their_results() -> None:

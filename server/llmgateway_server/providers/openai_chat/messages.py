@@ -34,6 +34,7 @@ class MessageWriter:
         self._provider = provider
         self._reasoning_field = options.reasoning_history
         self._roles = {Role.SYSTEM: options.system_role, Role.USER: "user"}
+        self._marks = options.cache_breakpoints == "cache_control"
         self._call_id = nine_characters if options.tool_call_ids == "nine_characters" else str
         self._written: list[Json] = []
         self._waiting: list[Json] = []
@@ -63,9 +64,9 @@ class MessageWriter:
         for number, part in enumerate(parts):
             field = f"{path}.parts[{number}]"
             if isinstance(part, TextPart):
-                content.append(_text(part.text))
+                content.append(self._marked(part, _text(part.text)))
             elif isinstance(part, MediaPart) and role is Role.USER:
-                content.append(_image(part, field))
+                content.append(self._marked(part, _image(part, field)))
             else:
                 raise misplaced(field, part, role)
         self._written.append({"role": self._roles[role], "content": _collapsed(content)})
@@ -77,7 +78,7 @@ class MessageWriter:
         for number, part in enumerate(parts):
             match part:
                 case TextPart():
-                    content.append(_text(part.text))
+                    content.append(self._marked(part, _text(part.text)))
                 case ToolCallPart():
                     function = {"name": part.name, "arguments": part.arguments_json or "{}"}
                     calls.append(
@@ -115,7 +116,7 @@ class MessageWriter:
         images: list[Json] = []
         for number, part in enumerate(result.parts):
             if isinstance(part, TextPart):
-                content.append(_text(part.text))
+                content.append(self._marked(part, _text(part.text)))
             else:
                 images.append(_image(part, f"{path}.parts[{number}]"))
         if images:
@@ -136,6 +137,11 @@ class MessageWriter:
                 "content": _collapsed(content),
             }
         )
+
+    def _marked(self, part: TextPart | MediaPart, written: Json) -> Json:
+        if part.cache_breakpoint and self._marks:
+            written["cache_control"] = {"type": "ephemeral"}
+        return written
 
     def _release_images(self) -> None:
         if self._waiting:
@@ -158,7 +164,7 @@ def _collapsed(content: list[Json]) -> str | list[Json]:
     """A plain string where there is one text: some servers understand nothing else."""
     if not content:
         return ""
-    if len(content) == 1 and content[0]["type"] == "text":
+    if len(content) == 1 and content[0].keys() == {"type", "text"}:
         text: str = content[0]["text"]
         return text
     return content

@@ -30,6 +30,12 @@ class OpenAIChatOptions(OpenAIAccountOptions):
         "system",
         description="The role of system messages; OpenAI's reasoning models call it developer.",
     )
+    cache_breakpoints: Literal["ignored", "cache_control"] = Field(
+        "ignored",
+        description="What becomes of a caller's marks of the cache: nothing, since most servers "
+        "cache by themselves, or `cache_control` on the marked text or image (OpenRouter, for the "
+        "models that want it).",
+    )
     seed_field: Literal["seed", "random_seed"] = Field(
         "seed", description="The name of the seed; Mistral calls it random_seed."
     )
