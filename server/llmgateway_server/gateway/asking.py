@@ -111,9 +111,9 @@ class Asking:
         timers = prospect.place.timers
         in_reserve = self.attempts.has_reserve(prospect)
         within = timers.first_content_within(in_reserve=in_reserve, usual=usual)
-        if not in_reserve or timers.first_content is not None:
-            return within
         left = self.attempts.deadline - self._clock.time()
+        if not in_reserve or (timers.first_content is not None and within < left):
+            return within
         return min(within, max(left * _SHARE, usual or 0.0))
 
     def told(self, error: GatewayError) -> None:
