@@ -268,7 +268,7 @@ class Attempts:
         if isinstance(error, WayClosedError):
             return self._after_closed_way(failed, eligible)
         if error.reason is Reason.CONTENT_BLOCKED and self._blocked_content is not None:
-            return self._around_policy()
+            return self._around_policy(eligible)
         rules = RULES[kind]
         if self.count >= self._most or not rules.other:
             return None
@@ -286,7 +286,7 @@ class Attempts:
         other = self._other(failed, eligible)
         return Turn(other) if other is not None else None
 
-    def _around_policy(self) -> Turn | None:
+    def _around_policy(self, eligible: Eligible) -> Turn | None:
         ask, self._blocked_content = self._blocked_content, None
         if ask is None or self.count >= self._most:
             return None
@@ -295,6 +295,8 @@ class Attempts:
         except GatewayError:
             return None  # it cannot take the request; the refusal stands
         if prospect.place.target in {each.place.target for each in self._tried}:
+            return None
+        if not eligible(prospect):
             return None
         return Turn(prospect)
 
