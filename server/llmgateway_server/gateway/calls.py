@@ -72,9 +72,9 @@ class Calls:
         prospects = prospects_for(
             request, resolution, targets=self._targets, route=state, work=work, now=now
         )
-        if request.routing.disable_fallback:
-            prospects = prospects[:1]
         blocked = entry.blocked_content
+        if request.routing.disable_fallback:
+            prospects, blocked = prospects[:1], None
         attempts = self._attempts(
             prospects,
             resolution,
