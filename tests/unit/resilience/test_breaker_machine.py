@@ -11,6 +11,7 @@ from llmgateway_server.resilience.breaker import BreakerState, CircuitBreaker, P
 from support.breaker_model import Call, Model
 
 RESULT = st.sampled_from(["good", "slow", "fault", "timeout", "released"])
+MOSTLY_SLOW = st.sampled_from(["good", "slow", "slow", "slow", "slow"])
 LAG = st.sampled_from([0.0, 0.0, 0.0, 0.5, 40.0])
 SETTINGS = st.builds(
     BreakerSettings,
@@ -62,7 +63,7 @@ class Breakers(RuleBasedStateMachine):
         index = data.draw(st.integers(0, len(self.live) - 1))
         self.settle_one(index, result, self.now - lag)
 
-    @rule(results=st.lists(RESULT, min_size=1, max_size=25))
+    @rule(results=st.lists(RESULT, min_size=1, max_size=25) | st.lists(MOSTLY_SLOW, max_size=25))
     def a_burst_of_calls(self, results: list[str]) -> None:
         for result in results:
             before = len(self.live)
@@ -70,6 +71,18 @@ class Breakers(RuleBasedStateMachine):
             if len(self.live) == before:
                 return
             self.settle_one(before, result, self.now)
+
+    @precondition(lambda self: not self.live)
+    @rule(reopenings=st.integers(0, 3), healthy_for=st.sampled_from([0.0, 29.75, 30.0, 40.0]))
+    def an_outage_ends(self, reopenings: int, healthy_for: float) -> None:
+        """Brings about what single steps seldom do: long times open, and being forgiven them."""
+        self.a_burst_of_calls(["fault"] * 5)
+        for _ in range(reopenings):
+            self.now = max(self.now, self.breaker.retry_at(self.now))
+            self.a_burst_of_calls(["fault"])
+        self.now = max(self.now, self.breaker.retry_at(self.now))
+        self.a_burst_of_calls(["good"] * self.settings.probes)
+        self.now += healthy_for
 
     @precondition(lambda self: self.settled)
     @rule(data=st.data(), result=RESULT, later=st.integers(0, 100))

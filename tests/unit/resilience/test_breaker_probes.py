@@ -268,6 +268,21 @@ def test_the_slot_is_taken_until_its_probe_is_settled_whatever_happens_meanwhile
     assert machine.admits(15)
 
 
+def test_a_last_resort_that_outlives_the_half_open_state_does_not_count() -> None:
+    machine = opened()
+    probe = admitted(machine.admit(5))
+    last_resort = admitted(machine.admit_last_resort(5))
+    machine.succeeded(probe, 5)
+    succeed(machine, 5)
+    succeed(machine, 5)
+    for _ in range(4):
+        fail(machine, 5)
+
+    machine.failed(last_resort, 5)
+
+    assert machine.state(5) is CLOSED
+
+
 def test_time_that_goes_back_stands_still() -> None:
     machine = opened(100)
     assert machine.admit(50) is None

@@ -106,6 +106,9 @@ def test_time_that_goes_back_stands_still() -> None:
     assert bucket.available_at(10, 50) == 101
     assert not bucket.try_reserve(10, 100)
     assert bucket.try_reserve(10, 101)
+    assert bucket.available_at(600, 200) == 200
+    assert bucket.try_reserve(1, 200)
+    assert bucket.try_reserve(599, 150)
 
 
 @given(
@@ -155,9 +158,10 @@ class TokenBuckets(RuleBasedStateMachine):
         when = self.bucket.available_at(amount, late)
         assert when == late or when > self.now
 
-    @rule(amount=st.integers(0, 1000))
-    def reserve(self, amount: int) -> None:
-        is_granted = self.bucket.try_reserve(amount, float(self.now))
+    @rule(amount=st.integers(0, 1000), late=st.sampled_from([0, 0, 40]))
+    def reserve(self, amount: int, late: int) -> None:
+        self.bucket.settle(0, 0, float(self.now))
+        is_granted = self.bucket.try_reserve(amount, float(self.now - late))
         assert is_granted == (self.left >= min(Fraction(amount), self.capacity))
         if is_granted:
             before = self.left
