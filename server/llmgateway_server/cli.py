@@ -122,7 +122,7 @@ async def _serve_demo(environ: Mapping[str, str]) -> None:
         tree = {
             "providers": {
                 "demo": {
-                    "dialect": "openai_chat",
+                    "preset": "llamacpp",
                     "base_url": await model.start(),
                     "models": {model.alias: {"display_name": "SmolLM2 135M Instruct"}},
                 }

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
 import pytest
@@ -20,15 +21,19 @@ DIALECTS = ("openai_chat", "openai_responses", "anthropic")
 
 @asynccontextmanager
 async def gateway_in_front_of(base_url: str) -> AsyncIterator[Running]:
-    tree = {
-        "providers": {
-            dialect: {"dialect": dialect, "base_url": base_url, "api_key": "env:KEY"}
-            for dialect in DIALECTS
-        }
+    providers = {
+        dialect: {"dialect": dialect, "base_url": base_url, "api_key": "env:KEY"}
+        for dialect in DIALECTS
     }
+    async with gateway_to(providers) as running:
+        yield running
+
+
+@asynccontextmanager
+async def gateway_to(providers: dict[str, Any]) -> AsyncIterator[Running]:
     plugins = installed_dialects()
     loaded = config.load_mapping(
-        tree,
+        {"providers": providers},
         {"KEY": "none"},
         dialects=bootstrap.option_models(plugins),
         strategies=installed_strategies(),
@@ -59,6 +64,18 @@ def asking(dialect: str, text: str = "Say hello.", *, limit: int = 16) -> pb.Gen
         sampling=pb.SamplingOptions(temperature=0),
         output=pb.OutputOptions(max_output_tokens=limit),
     )
+
+
+def begun(provider: str) -> pb.GenerationInput:
+    """A request whose answer has begun."""
+    request = asking(provider, "Count from one to ten in words, separated by commas.", limit=8)
+    beginning = content_pb2.ContentPart(text="one, two, three, four,")
+    request.messages.add(role=content_pb2.ROLE_ASSISTANT, parts=[beginning])
+    return request
+
+
+def continued_by(answer: pb.GenerateResponse) -> str:
+    return "".join(part.text for part in answer.parts).lstrip()
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -120,6 +137,25 @@ async def test_a_second_turn_continues_the_conversation(base_url: str, dialect: 
         second = await running.generation.Generate(pb.GenerateRequest(input=request))
     assert second.usage.input_token_count > first.usage.input_token_count
     assert "".join(part.text for part in second.parts).strip()
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_a_last_message_of_the_assistant_is_continued(base_url: str, dialect: str) -> None:
+    async with gateway_in_front_of(base_url) as running:
+        answer = await running.generation.Generate(pb.GenerateRequest(input=begun(dialect)))
+    # The rest alone, and not the beginning again.
+    assert continued_by(answer).startswith("five")
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("streams", [True, False])
+async def test_what_llama_cpp_repeats_is_taken_off(base_url: str, *, streams: bool) -> None:
+    models = {"smollm2": {"streaming": streams}}
+    local = {"preset": "llamacpp", "base_url": base_url, "models": models}
+    async with gateway_to({"local": local}) as running:
+        answer = await running.generation.Generate(pb.GenerateRequest(input=begun("local")))
+    assert continued_by(answer).startswith("five")
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -95,7 +95,12 @@ PRESETS: Final[Mapping[str, Preset]] = {
     "huggingface": Preset(
         "openai_chat", "https://router.huggingface.co/v1", "HF_TOKEN", vendor="huggingface"
     ),
-    "llamacpp": Preset("openai_chat", "http://127.0.0.1:8080/v1", vendor="llamacpp"),
+    "llamacpp": Preset(
+        "openai_chat",
+        "http://127.0.0.1:8080/v1",
+        vendor="llamacpp",
+        options={"continuation": "unasked"},
+    ),
     "mistral": Preset(
         "openai_chat",
         "https://api.mistral.ai/v1",

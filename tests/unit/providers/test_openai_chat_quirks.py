@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from llmgateway_server.config.presets import PRESETS
 from llmgateway_server.domain.answer import Finish, FinishReason
+from llmgateway_server.domain.capabilities import Capabilities
 from llmgateway_server.domain.content import (
     MediaPart,
     Message,
@@ -121,6 +122,13 @@ def test_others_continue_untold(preset: str) -> None:
     written = body(BEGUN, **PRESETS[preset].options)
     assert written["messages"][1:] == [{"role": "assistant", "content": "Hello, w"}]
     assert "continue_final_message" not in written
+
+
+@pytest.mark.parametrize(("stream", "echo"), [(True, ""), (False, "Hello, w")])
+def test_llama_cpp_repeats_what_it_continues_in_whole_answers(*, stream: bool, echo: str) -> None:
+    options = OpenAIChatOptions(**PRESETS["llamacpp"].options)
+    dialect = OpenAIChat("up", "http://127.0.0.1:8080/v1", options)
+    assert dialect.build(BEGUN, "m", Capabilities(), stream=stream).echo == echo
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,8 @@ class OpenAIChat:
     ) -> HttpCall:
         """The call; Azure's deployment surface has the model in its path."""
         body = self._writer.write(request, model, capabilities, stream=stream)
-        is_echoed = self._options.continuation == "echoed_prefix"
+        way = self._options.continuation
+        is_echoed = way == "echoed_prefix" or (way == "unasked" and not stream)
         echo = continued_text(request) if is_echoed else ""
         return HttpCall(self._path("/chat/completions", model), body, echo=echo)
 

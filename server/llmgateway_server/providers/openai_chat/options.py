@@ -8,6 +8,8 @@ from pydantic import Field
 
 from llmgateway_server.providers.openai_account import OpenAIAccountOptions, Token
 
+Continuation = Literal["prefix", "echoed_prefix", "continue_final_message", "unasked"]
+
 
 class OpenAIChatOptions(OpenAIAccountOptions):
     """How a server speaks Chat Completions where it differs from others that do."""
@@ -48,11 +50,12 @@ class OpenAIChatOptions(OpenAIAccountOptions):
         description="Which ids of tool calls the server takes. Mistral takes nine letters and "
         "digits; calls that another provider made are renamed for it.",
     )
-    continuation: Literal["prefix", "echoed_prefix", "continue_final_message"] | None = Field(
+    continuation: Continuation | None = Field(
         None,
-        description="How the server is told to continue a last message of the assistant, where it "
-        "has to be told: by `prefix` in the message (DeepSeek below /beta; echoed_prefix for "
-        "Mistral, whose answer repeats it), or by `continue_final_message` (vLLM).",
+        description="How the server continues a last message of the assistant: told by `prefix` "
+        "in the message (DeepSeek below /beta; echoed_prefix for Mistral, whose answer repeats "
+        "it), told by `continue_final_message` (vLLM), or unasked (llama.cpp, whose answer "
+        "repeats it where it is no stream).",
     )
     reasoning_history: Literal["reasoning_content", "reasoning"] | None = Field(
         None,

@@ -48,6 +48,7 @@ _OPENAI_OPTIONS = frozenset(
         "web_search_options",
     }
 )
+_MARKS = frozenset({"prefix", "echoed_prefix"})
 _SCHEMA_FIELD = "input.output.response_schema_json"
 _NO_PARAMETERS = {"type": "object", "properties": {}}
 
@@ -134,7 +135,7 @@ def _continuation(messages: list[Json], way: str | None) -> Json:
     """The fields that have the server continue the last message, and marks that message."""
     if way == "continue_final_message":
         return {"continue_final_message": True, "add_generation_prompt": False}
-    if way is not None:
+    if way in _MARKS:
         messages[-1]["prefix"] = True
     return {}
 
