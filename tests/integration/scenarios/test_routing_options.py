@@ -63,7 +63,7 @@ async def test_grpcs_retries_count_like_a_meshs() -> None:
             asked = ask(model=ROUTE).SerializeToString()
             await raw.send(stream, frame_message(asked), end_stream=True)
             reply = await raw.reply(stream)
-        assert reply.trailers["x-llmgateway-attempts"] == "1"
+        assert dict(reply.trailers)["x-llmgateway-attempts"] == "1"
         assert pair.a.count + pair.b.count == 1
 
 
@@ -83,7 +83,7 @@ async def test_least_latency_serves_before_it_has_seen_anything() -> None:
 
 
 async def test_a_plain_model_name_is_a_route_over_all_who_list_it() -> None:
-    listed = {"models": {"shared": {}}}
+    listed: dict[str, object] = {"models": {"shared": {}}}
     async with two_targets(DEAD, HELLO, provider=listed, routes={}) as pair:
         answered = await pair.ask(model="shared")
         assert (answered.text, answered.provider, answered.attempts) == ("hello", "b", 3)
