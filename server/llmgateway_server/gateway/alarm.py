@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
+
+_SOON: Final = 5.0
 
 
 class Alarm:
@@ -38,7 +40,10 @@ class Alarm:
         """
         self._when = when
         if self._handle is None:
-            self._handle = self._loop.call_at(when, self._ring)
+            # Not later than a stretch after this one is likely to ask for: an early timer costs
+            # one look, one that has to be moved forward costs another timer.
+            soon = self._loop.time() + _SOON
+            self._handle = self._loop.call_at(min(when, soon), self._ring)
         elif self._handle.when() > when:
             self._handle.cancel()
             self._handle = self._loop.call_at(when, self._ring)

@@ -43,6 +43,7 @@ class Asking:
         hedges: HedgeBudget | None = None,
     ) -> None:
         self.attempts = attempts
+        self.alarm = Alarm()
         self._accounts = accounts
         self._gate = gate
         self._clock = clock
@@ -52,27 +53,25 @@ class Asking:
         self.burnt: Usage | None = None
         """What came to nothing so far."""
 
-    async def ask(self, turn: Turn, lease: Lease, alarm: Alarm) -> Begun:
+    async def ask(self, turn: Turn, lease: Lease) -> Begun:
         """Makes one attempt, and a second beside it where the route hedges."""
-        hedges = self._hedges
-        if hedges is None or self.attempts.count > 1:
-            attempt = self.attempt(turn, lease, turn.prospect.fitted.request)
-            return attempt, await self.started(attempt, alarm)
-        hedges.called()
-        after = self._hedge_after(turn)
-        return await hedged(
-            lambda: self._in_own_task(turn, lease),
-            after,
-            lambda: self._second(turn.prospect, hedges),
-            self._lost,
-        )
+        if self._hedges is not None and self.attempts.count == 1:
+            return await self._hedged(turn, lease, self._hedges)
+        attempt = self.attempt(turn, lease, turn.prospect.fitted.request)
+        return attempt, await self.started(attempt)
 
     def attempt(self, turn: Turn, lease: Lease, request: GenerationRequest) -> Attempt:
         """An attempt that has not begun."""
         return Attempt(turn, lease, request, self._accounts, self._clock)
 
-    async def started(self, attempt: Attempt, alarm: Alarm) -> Sequence[ProviderEvent]:
+    async def started(
+        self, attempt: Attempt, alarm: Alarm | None = None
+    ) -> Sequence[ProviderEvent]:
         """The first content of an attempt; one that fails is cut off and paid for.
+
+        Args:
+            attempt: One that has not begun.
+            alarm: That of the task, where it is not the call's own.
 
         Raises:
             GatewayError: it failed. Whoever counts attempts settles its place.
@@ -81,7 +80,7 @@ class Asking:
         usual = prospect.state.p95
         try:
             events = await attempt.begin(
-                alarm,
+                alarm or self.alarm,
                 within=self._within(prospect, usual),
                 slow_after=prospect.place.timers.first_content_within(in_reserve=True, usual=usual),
                 deadline=self.attempts.deadline,
@@ -120,6 +119,15 @@ class Asking:
         """Takes the error that a call ends with."""
         if class_of(error) is FailureClass.BACKPRESSURE:
             self._gate.pushed_back()
+
+    async def _hedged(self, turn: Turn, lease: Lease, hedges: HedgeBudget) -> Begun:
+        hedges.called()
+        return await hedged(
+            lambda: self._in_own_task(turn, lease),
+            self._hedge_after(turn),
+            lambda: self._second(turn.prospect, hedges),
+            self._lost,
+        )
 
     def _hedge_after(self, turn: Turn) -> float | None:
         """After how long a second candidate is asked; None: not before the first has ended."""

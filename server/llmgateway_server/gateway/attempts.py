@@ -43,6 +43,10 @@ Ask = Callable[[Turn, Lease], Awaitable[T]]
 Eligible = Callable[[Prospect], bool]
 
 
+def _anybody(_: Prospect) -> bool:
+    return True
+
+
 class _Tried:
     """What came of a target in this call."""
 
@@ -98,8 +102,15 @@ class Attempts:
         Raises:
             GatewayError: nobody did; it tells of the failure that the caller can act on.
         """
-        self._turn = await self._first_turn()
-        return await self._run(ask, lambda _: True)
+        self._turn = self._open_turn() or await self._patient_turn()
+        try:
+            # Most calls need one attempt; a retrying object for each would double their cost.
+            return await self._attempt(ask, _anybody)
+        except GatewayError as error:
+            if self._turn is None:
+                raise verdict(self.failures, error) from None
+        await asyncio.sleep(self._turn.wait)
+        return await self._retried(ask, _anybody)
 
     async def again(
         self, failed: Prospect, error: GatewayError, ask: Ask[T], eligible: Eligible
@@ -113,7 +124,7 @@ class Attempts:
         if self._turn is None:
             raise error
         await asyncio.sleep(self._turn.wait)
-        return await self._run(ask, eligible)
+        return await self._retried(ask, eligible)
 
     def succeeded(self) -> None:
         """The answer is whole: what its retries cost the targets is given back."""
@@ -123,11 +134,11 @@ class Attempts:
 
     def has_reserve(self, prospect: Prospect) -> bool:
         """Whether somebody else could be asked after this one."""
-        return self.count < self._most and self._other(prospect, lambda _: True) is not None
+        return self.count < self._most and self._other(prospect, _anybody) is not None
 
     def hedge(self, prospect: Prospect, may_ask: Eligible) -> tuple[Turn, Lease] | None:
         """A place at another candidate, to be asked beside this one."""
-        other = self._other(prospect, lambda _: True) if self.count < self._most else None
+        other = self._other(prospect, _anybody) if self.count < self._most else None
         if other is None or not may_ask(other):
             return None
         turn = Turn(other)
@@ -165,13 +176,7 @@ class Attempts:
             wait *= 1 + _SPREAD * self._rng()
         tried.not_before = now + wait
 
-    async def _run(self, ask: Ask[T], eligible: Eligible) -> T:
-        try:
-            # Most calls need one attempt; a retrying object for each would double their cost.
-            return await self._attempt(ask, eligible)
-        except GatewayError as error:
-            if self._turn is None:
-                raise verdict(self.failures, error) from None
+    async def _retried(self, ask: Ask[T], eligible: Eligible) -> T:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(GatewayError),
             stop=self._has_no_turn,
@@ -179,7 +184,6 @@ class Attempts:
             sleep=asyncio.sleep,
             reraise=True,
         )
-        await asyncio.sleep(self._turn.wait)
         try:
             return await retrying(self._attempt, ask, eligible)
         except GatewayError as error:
@@ -217,11 +221,8 @@ class Attempts:
             return state.lease_last_resort(now, self._tokens)
         return state.lease(now, self._tokens)
 
-    async def _first_turn(self) -> Turn:
-        """Who is asked first: the first candidate that nothing bars; a patient call may wait."""
-        turn = self._open_turn()
-        if turn is not None:
-            return turn
+    async def _patient_turn(self) -> Turn:
+        """Who is asked first where something bars every candidate: a patient call may wait."""
         now = self._clock.time()
         bars = [(each, each.state.bar(now, self._tokens)) for each in self._prospects]
         waits = [
@@ -244,6 +245,7 @@ class Attempts:
         raise self._barred()
 
     def _open_turn(self) -> Turn | None:
+        """The first candidate that nothing bars."""
         now = self._clock.time()
         left = self._left(now)
         is_too_late = False

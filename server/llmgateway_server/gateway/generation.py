@@ -12,10 +12,8 @@ from llmgateway_server.domain.errors import GatewayError, Reason
 from llmgateway_server.domain.events import ProviderEvent, StreamEvent, StreamStart
 from llmgateway_server.domain.request import GenerationRequest, RecoveryMode
 from llmgateway_server.domain.ulid import new_ulid
-from llmgateway_server.gateway.alarm import Alarm
-from llmgateway_server.gateway.asking import Asking, Begun
+from llmgateway_server.gateway.asking import Asking
 from llmgateway_server.gateway.attempt import Attempt
-from llmgateway_server.gateway.attempts import Turn
 from llmgateway_server.gateway.resuming import Resuming
 from llmgateway_server.gateway.verdict import with_all_attempts
 from llmgateway_server.ports.clock import Clock
@@ -23,7 +21,6 @@ from llmgateway_server.recovery.delivered import Delivered
 from llmgateway_server.resilience.failure import FailureClass, class_of
 from llmgateway_server.routing.route_state import RouteState
 from llmgateway_server.routing.routes import Resolution
-from llmgateway_server.routing.target_state import Lease
 
 # Faults of a provider become STREAM_INTERRUPTED once content was delivered: a caller can then
 # only start over. What the caller itself can mend keeps its name.
@@ -76,7 +73,7 @@ class Generation:
         self._route_state = route_state
         self._clock = clock
         self._began = clock.time()
-        self._alarm = Alarm()
+        self._alarm = asking.alarm
         self._attempt: Attempt | None = None
         self._delivered = Delivered()
         self._content_due = 0.0
@@ -136,7 +133,7 @@ class Generation:
 
     async def _begin(self) -> Sequence[StreamEvent]:
         try:
-            attempt, events = await self._attempts.first(self._ask)
+            attempt, events = await self._attempts.first(self._asking.ask)
         except GatewayError as error:
             self._asking.told(error)
             raise self._described(error) from None
@@ -145,9 +142,6 @@ class Generation:
         self._take_over(attempt)
         start = StreamStart(self.response_id, attempt.prospect.name, self.route)
         return [start, *self._passed_on(attempt, events)]
-
-    async def _ask(self, turn: Turn, lease: Lease) -> Begun:
-        return await self._asking.ask(turn, lease, self._alarm)
 
     async def _recovered(self, failed: Attempt, failure: GatewayError) -> Sequence[StreamEvent]:
         """Goes on after a failure in the middle of the answer.
@@ -160,7 +154,6 @@ class Generation:
         failed.close()
         resuming = Resuming(
             self._asking,
-            self._alarm,
             self._request,
             mode=self._recovery,
             delivered=self._delivered,

@@ -8,7 +8,6 @@ from llmgateway_server.domain.answer import Route
 from llmgateway_server.domain.errors import GatewayError, Reason
 from llmgateway_server.domain.events import ProviderEvent, Recovery, RecoveryKind
 from llmgateway_server.domain.request import GenerationRequest, RecoveryMode
-from llmgateway_server.gateway.alarm import Alarm
 from llmgateway_server.gateway.asking import Asking
 from llmgateway_server.gateway.attempt import Attempt
 from llmgateway_server.gateway.attempts import Turn, WayClosedError
@@ -32,7 +31,6 @@ class Resuming:
     def __init__(
         self,
         asking: Asking,
-        alarm: Alarm,
         request: GenerationRequest,
         *,
         mode: RecoveryMode,
@@ -40,7 +38,6 @@ class Resuming:
         failed: Attempt,
     ) -> None:
         self._asking = asking
-        self._alarm = alarm
         self._request = request
         self._mode = mode
         self._delivered = delivered
@@ -67,7 +64,7 @@ class Resuming:
                 attempt, events = await self._splice(turn, lease)
             case Way.RESTART:
                 attempt = self._asking.attempt(turn, lease, turn.prospect.fitted.request)
-                events = await self._asking.started(attempt, self._alarm)
+                events = await self._asking.started(attempt)
                 return attempt, RecoveryKind.RESTARTED, events
         return attempt, RecoveryKind.CONTINUED, events
 
@@ -94,7 +91,7 @@ class Resuming:
         attempt = self._asking.attempt(turn, lease, rest.request)
         attempt.join(rest.seam)
         try:
-            return attempt, await self._asking.started(attempt, self._alarm)
+            return attempt, await self._asking.started(attempt)
         except GatewayError as error:
             if class_of(error) in _REFUSED:
                 raise WayClosedError(error.reason, error.message) from None
@@ -103,7 +100,7 @@ class Resuming:
     async def _splice(self, turn: Turn, lease: Lease) -> tuple[Attempt, Sequence[ProviderEvent]]:
         attempt = self._asking.attempt(turn, lease, turn.prospect.fitted.request)
         splice = Splice(self._delivered.text)
-        events = await self._asking.started(attempt, self._alarm)
+        events = await self._asking.started(attempt)
         try:
             while True:
                 result = splice.feed(events)
@@ -111,7 +108,7 @@ class Resuming:
                     break
                 if result.events:
                     return attempt, result.events
-                events = await attempt.more(self._alarm, self._asking.attempts.deadline)
+                events = await attempt.more(self._asking.alarm, self._asking.attempts.deadline)
         except BaseException as error:
             self._asking.burn(attempt)
             if isinstance(error, GatewayError):
