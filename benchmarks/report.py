@@ -125,6 +125,10 @@ def _targets(found: Mapping[str, Mapping[str, Row]]) -> Iterator[str]:
         ttft = found["ttft"]
         added = ttft["ours"]["ttft_p50_ms"] - ttft["upstream"]["ttft_p50_ms"]
         yield _line(added <= 1.5, f"ttft: {added:.2f} ms added at p50, at most 1.5 ms")
+    if "cached" in found:
+        cached = found["cached"]
+        added = cached["ours"]["total_p50_ms"] - cached["canned"]["total_p50_ms"]
+        yield _line(added <= 1.0, f"cached: {added:.2f} ms added to canned at p50, at most 1 ms")
     yield from _peer_targets(found)
 
 

@@ -122,6 +122,8 @@ def _rounds(
                 continue
             if name == "client" and scenario.name not in CLIENT_IN:
                 continue
+            if scenario.only and name not in scenario.only:
+                continue
             try:
                 for row, model in scenario.models(name).items():
                     figures = scenarios.run(subject, scenario, provider, model)

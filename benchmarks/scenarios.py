@@ -30,6 +30,7 @@ class Scenario:
     rounds: int = 9  # at most this many
     # The same load for the canned floor in other words, each a row of its own.
     canned: tuple[tuple[str, str], ...] = ()
+    only: tuple[str, ...] = ()  # the subjects that it is for; empty: all
 
     def models(self, subject: str) -> Mapping[str, str]:
         """The rows that a subject fills, and the model that each asks for."""
@@ -47,6 +48,10 @@ SCENARIOS = (
     Scenario("ttft", "paced-50-20", 64, 256, 50, ramp=1.0),
     Scenario("unary-1", "unary-200", 1, 1000),
     Scenario("unary-64", "unary-200", 64, 4000),
+    # A route of ours that keeps its answers; the provider is asked once.
+    Scenario(
+        "cached", "cached", 1, 1000, canned=(("canned", "unary-200"),), only=("ours", "canned")
+    ),
     Scenario("churn", "unary-200", 16, 1000, churn=True),
 )  # fmt: skip
 HELD = "paced-100-20"

@@ -23,6 +23,7 @@ class Subject:
     program: Program
     protocol: str = "grpc"
     prefix: str = ""  # of a model's name
+    routes: tuple[str, ...] = ()  # names without a prefix
     path: str = "/v1/chat/completions"
     body: str = ""  # where it is not OpenAI's; %s is the model
     done: str = ""  # the line that ends a good stream, where it is not OpenAI's
@@ -35,7 +36,7 @@ class Subject:
         if self.protocol == "grpc":
             path = _SERVICE + ("Generate" if unary else "GenerateStream")
         words = ["--port", str(self.program.port), "--proto", self.protocol, "--path", path]
-        words += ["--model", self.prefix + model]
+        words += ["--model", model if model in self.routes else self.prefix + model]
         words += [word for header in self.headers for word in ("--header", header)]
         words += ["--body", self.body % model] if self.body else []
         words += ["--done", self.done] if self.done else []
@@ -63,11 +64,15 @@ def ours(provider: Program) -> Iterator[Subject]:
     with tempfile.TemporaryDirectory() as folder:
         # JSON is YAML.
         file = Path(folder) / "gateway.yaml"
-        config = {"server": {"listen": "127.0.0.1:0"}, "providers": {"up": up}}
+        config = {
+            "server": {"listen": "127.0.0.1:0"},
+            "providers": {"up": up},
+            "routes": {"cached": {"targets": ["up/unary-200"], "cache": {"ttl": "1h"}}},
+        }
         file.write_text(json.dumps(config))
         command = (sys.executable, "-m", "llmgateway_server", "serve", "--config", str(file))
         with processes.running(command) as program:
-            yield Subject(program, prefix="up/")
+            yield Subject(program, prefix="up/", routes=("cached",))
 
 
 @contextmanager
