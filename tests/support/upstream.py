@@ -16,6 +16,7 @@ tests are about. A test says what happens in a script and reads it back from the
 import asyncio
 import http.client
 import json
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -105,6 +106,10 @@ class Conn:
         """Send FIN after what is buffered."""
         self._wire.close()
 
+    def half_close(self) -> None:
+        """Send FIN after what is buffered, and go on reading."""
+        self._wire.half_close()
+
     def reset(self) -> None:
         """Send RST."""
         self._wire.reset()
@@ -144,6 +149,7 @@ class Upstream:
         *,
         ssl_context: ssl.SSLContext | None = None,
         stall_tls: bool = False,
+        listener: socket.socket | None = None,
     ) -> None:
         """Prepare an upstream.
 
@@ -151,12 +157,14 @@ class Upstream:
             script: What happens to a request.
             ssl_context: Serve HTTPS with this; a connection counts from its handshake's end.
             stall_tls: Give an https URL and never answer the handshake.
+            listener: A bound socket to serve, of any address or network namespace.
         """
         self.script = script
         self.paths: dict[str, Script] = {}
         self.requests: list[Received] = []
         self._ssl_context = ssl_context
         self._stall_tls = stall_tls
+        self._listener = listener
         self._wires: list[Wire] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._changes = Changes()
@@ -166,7 +174,8 @@ class Upstream:
     def base_url(self) -> str:
         """What to write as a provider's base URL."""
         scheme = "https" if self._ssl_context or self._stall_tls else "http"
-        return f"{scheme}://127.0.0.1:{self.port}/v1"
+        host: str = self._server.sockets[0].getsockname()[0]
+        return f"{scheme}://{host}:{self.port}/v1"
 
     @property
     def port(self) -> int:
@@ -206,10 +215,14 @@ class Upstream:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
+        listener = self._listener
+        if listener is None:
+            listener = socket.socket()
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", 0))
         self._server = await loop.create_server(
             lambda: Wire(self._accept, self._changes.notify),
-            "127.0.0.1",
-            0,
+            sock=listener,
             ssl=None if self._stall_tls else self._ssl_context,
             backlog=4096,
         )

@@ -83,6 +83,10 @@ class Wire(asyncio.Protocol):
         """Send what is buffered, then FIN."""
         self._transport.close()
 
+    def half_close(self) -> None:
+        """Send what is buffered, then FIN, and go on reading."""
+        self._transport.write_eof()
+
     def reset(self) -> None:
         """Drop what is buffered and send RST."""
         sock = self._transport.get_extra_info("socket")
