@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable
 from typing import Final
 
+from llmgateway_server.domain.errors import Reason
 from llmgateway_server.domain.timers import Timers
+from llmgateway_server.ports.provider import Provider, ProviderHealth
 from llmgateway_server.routing.targets import Targets
 
 # So that the replicas of a gateway do not ask in the same moment.
 _SPREAD: Final = 0.2
 _TIMERS: Final = Timers(first_content=10.0)
+# For a provider that keeps no timer; those that do end before it.
+_LONGEST_CHECK: Final = 15.0
+
+logger = logging.getLogger(__name__)
 
 
 class HealthChecker:
@@ -48,4 +55,17 @@ class HealthChecker:
         provider, standing = self._targets.providers[name], self._targets.standings[name]
         while True:
             await asyncio.sleep(self._interval * (1 - _SPREAD + 2 * _SPREAD * self._rng()))
-            standing.checked(await provider.validate(_TIMERS))
+            standing.checked(await _health(name, provider))
+
+
+async def _health(name: str, provider: Provider) -> ProviderHealth:
+    """How a provider is; one that breaks its promise not to raise, or hangs, is not healthy."""
+    try:
+        async with asyncio.timeout(_LONGEST_CHECK):
+            return await provider.validate(_TIMERS)
+    except TimeoutError:
+        return ProviderHealth(False, _LONGEST_CHECK, Reason.PROVIDER_TIMEOUT, "did not answer")
+    except Exception as error:  # a plug-in's bug must not end the checks
+        # Its type alone: its text may hold a key.
+        logger.warning("the check of %s raised %s", name, type(error).__name__)
+        return ProviderHealth(False, 0.0, Reason.INTERNAL, "its check failed")
