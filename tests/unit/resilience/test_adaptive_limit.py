@@ -32,11 +32,11 @@ def test_it_starts_at_most_and_goes_down_by_a_tenth() -> None:
 
 def test_it_goes_down_once_a_second_at_most_whatever_the_cause() -> None:
     limit = AdaptiveLimit(100, 10)
-    for tenth in range(20):
+    for tenth in range(21):
         limit.pushed_back(tenth / 10)
         limit.first_token(60, 1, tenth / 10)
 
-    assert limit.value == 81
+    assert limit.value == 72
 
 
 def test_it_stays_at_the_least() -> None:
