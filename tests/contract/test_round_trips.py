@@ -146,6 +146,23 @@ def _openai_responses() -> Spoken:
     )
 
 
+def _tool_use(name: str, arguments: str, number: int) -> Json:
+    fields = {"id": f"toolu_{number}", "name": name, "input": json.loads(arguments)}
+    return {"type": "tool_use", **fields}
+
+
+def _tool_results(*numbers: int) -> Json:
+    content = [
+        {
+            "type": "tool_result",
+            "tool_use_id": f"toolu_{number}",
+            "content": [{"type": "text", "text": f"result {number}"}],
+        }
+        for number in numbers
+    ]
+    return {"role": "user", "content": content}
+
+
 def _anthropic() -> Spoken:
     def blocks(pairs: list[tuple[str, str]], start: int, at: int) -> list[Json]:
         return [
@@ -156,54 +173,30 @@ def _anthropic() -> Spoken:
             )
         ]
 
-    def call(name: str, arguments: str, number: int) -> Json:
-        fields = {"id": f"toolu_{number}", "name": name, "input": json.loads(arguments)}
-        return {"type": "tool_use", **fields}
-
-    def results(*numbers: int) -> Json:
-        content = [
-            {
-                "type": "tool_result",
-                "tool_use_id": f"toolu_{number}",
-                "content": [{"type": "text", "text": f"result {number}"}],
-            }
-            for number in numbers
-        ]
-        return {"role": "user", "content": content}
-
-    def said(*events: Json) -> bytes:
-        start, end = message_stream.message_start(), message_stream.message_end("tool_use")
+    def said(*events: Json, word: str = "tool_use") -> bytes:
+        start, end = message_stream.message_start(), message_stream.message_end(word)
         return message_stream.sse(start, *events, *end)
 
+    thinking = message_stream.thinking_block(0, "Hm.", "c2ln")
     redacted = message_stream.block_start(1, "redacted_thinking", data="c2VjcmV0")
+    first = [
+        {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"},
+        {"type": "redacted_thinking", "data": "c2VjcmV0"},
+        *(_tool_use(*pair, number) for number, pair in enumerate(FIRST)),
+    ]
     return Spoken(
         anthropic.DIALECT,
         [
-            said(
-                *message_stream.thinking_block(0, "Hm.", "c2ln"),
-                *(redacted, message_stream.block_stop(1)),
-                *blocks(FIRST, 0, 2),
-            ),
+            said(*thinking, redacted, message_stream.block_stop(1), *blocks(FIRST, 0, 2)),
             said(*blocks(SECOND, 2, 0)),
-            message_stream.sse(
-                message_stream.message_start(),
-                *message_stream.text_block(0, "6"),
-                *message_stream.message_end(),
-            ),
+            said(*message_stream.text_block(0, "6"), word="end_turn"),
         ],
         lambda body: list(body["messages"][1:]),
         [
-            {
-                "role": "assistant",
-                "content": [
-                    {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"},
-                    {"type": "redacted_thinking", "data": "c2VjcmV0"},
-                    *(call(*pair, number) for number, pair in enumerate(FIRST)),
-                ],
-            },
-            results(0, 1),
-            {"role": "assistant", "content": [call(*SECOND[0], 2)]},
-            results(2),
+            {"role": "assistant", "content": first},
+            _tool_results(0, 1),
+            {"role": "assistant", "content": [_tool_use(*SECOND[0], 2)]},
+            _tool_results(2),
             {"role": "assistant", "content": [{"type": "text", "text": "6"}]},
         ],
         ("c2ln", "c2VjcmV0"),
