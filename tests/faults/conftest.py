@@ -18,13 +18,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_IDS] = {}
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
     """Remembers which test is for which id."""
-    for item in items:
+    for item in session.items:
         mark = item.get_closest_marker("fault")
         if mark is not None:
-            config.stash[_IDS][item.nodeid] = mark.args[0]
+            session.config.stash[_IDS][item.nodeid] = mark.args[0]
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -51,8 +51,8 @@ class Row:
         timeout: seconds until the caller's deadline.
         is_whole: the provider's answers end properly, so that connections may be kept.
         is_restarted: a whole answer is got from the other target although a stream fails.
-        counts: what the place sees of an attempt: `requests`, or `connections` where it does not
-            come to requests.
+        counts: what the place sees of an attempt: `requests`, `connections` where it does not
+            come to requests, or `nothing`.
     """
 
     id: str
@@ -70,5 +70,5 @@ class Row:
     @property
     def has_fresh_connections(self) -> bool:
         """Every attempt comes on a connection that nobody has used."""
-        is_fault = self.course in {FAULT, MIDWAY} and self.status is not CONFLICT
-        return is_fault or self.counts == "connections"
+        is_fault = self.course is FAULT or self.course is MIDWAY
+        return (is_fault and self.status is not CONFLICT) or self.counts == "connections"

@@ -105,7 +105,10 @@ class Connector:
 
 async def _resolve(host: str, port: int) -> list[_AddrInfo]:
     loop = asyncio.get_running_loop()
-    return await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)  # type: ignore[return-value]
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    if not found:
+        raise socket.gaierror(socket.EAI_NONAME, "no address")
+    return found  # type: ignore[return-value]
 
 
 def _words(exc: Exception) -> str:

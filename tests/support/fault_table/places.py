@@ -1,0 +1,149 @@
+"""The rows whose fault is on the way to an upstream: ports, names, TLS."""
+
+import asyncio
+import datetime
+import os
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from tempfile import NamedTemporaryFile
+from typing import Any
+from unittest.mock import patch
+
+import trustme
+
+from support.fault_table.expected import ERROR, LATE, TIMEOUT, UNREACHED
+from support.fault_table.row import MakePlace, Place, Row
+from support.openai import stream_text
+from support.ports import black_hole, closed_port
+from support.upstream import Upstream
+
+_SOON = {"connect": "300ms"}
+_LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+
+Resolve = Callable[[], Awaitable[Sequence[Any]]]
+
+
+@asynccontextmanager
+async def _refusing() -> AsyncIterator[Place]:
+    with closed_port() as port:
+        yield Place(f"http://127.0.0.1:{port}/v1")
+
+
+@asynccontextmanager
+async def _swallowing() -> AsyncIterator[Place]:
+    with black_hole() as port:
+        yield Place(f"http://127.0.0.1:{port}/v1")
+
+
+@asynccontextmanager
+async def _nowhere() -> AsyncIterator[Place]:
+    yield Place("http://nowhere.invalid/v1")
+
+
+def _named(resolve: Resolve) -> MakePlace:
+    """A place by name, with a resolver of its own in the event loop."""
+
+    @asynccontextmanager
+    async def place() -> AsyncIterator[Place]:
+        loop = asyncio.get_running_loop()
+        others = loop.getaddrinfo
+
+        async def getaddrinfo(host: Any, *args: Any, **options: Any) -> Sequence[Any]:
+            if host == "stub.example":
+                return await resolve()
+            return await others(host, *args, **options)
+
+        with patch.object(loop, "getaddrinfo", getaddrinfo):
+            yield Place("http://stub.example/v1")
+
+    return place
+
+
+async def _unknown() -> Sequence[Any]:
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+async def _unavailable() -> Sequence[Any]:
+    raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+
+async def _empty() -> Sequence[Any]:
+    return []
+
+
+async def _never() -> Sequence[Any]:
+    return await asyncio.get_running_loop().create_future()
+
+
+def _by_tls(host: str, *, trusted: bool = True, expired: bool = False) -> MakePlace:
+    """A place with a certificate; its authority is among the system's, or is not."""
+
+    @asynccontextmanager
+    async def place() -> AsyncIterator[Place]:
+        authority = trustme.CA()
+        serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        not_after = _LONG_AGO if expired else None
+        authority.issue_cert(
+            host, not_before=_LONG_AGO - datetime.timedelta(days=9), not_after=not_after
+        ).configure_cert(serving)
+        with ExitStack() as stack:
+            if trusted:
+                stack.enter_context(_trusting(authority))
+            async with Upstream(stream_text(["never"]), ssl_context=serving) as upstream:
+                yield Place(upstream.base_url, upstream)
+
+    return place
+
+
+def _trusting(authority: trustme.CA) -> Any:
+    """The authority as the system's only one; OpenSSL reads its file when a context is made."""
+    stack = ExitStack()
+    file = stack.enter_context(NamedTemporaryFile(suffix=".pem"))
+    file.write(authority.cert_pem.bytes())
+    file.flush()
+    stack.enter_context(patch.dict(os.environ, {"SSL_CERT_FILE": file.name}))
+    return stack
+
+
+@asynccontextmanager
+async def _plain_text() -> AsyncIterator[Place]:
+    """Says hello in clear before anybody could begin TLS."""
+
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 not for you\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    async with server:
+        yield Place(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1")
+
+
+@asynccontextmanager
+async def _stalling_tls() -> AsyncIterator[Place]:
+    async with Upstream(stall_tls=True) as upstream:
+        yield Place(upstream.base_url, upstream)
+
+
+PLACES = [
+    Row("U1", "loopback", _refusing, ERROR, UNREACHED, counts="nothing"),
+    Row("U2", "full_queue", _swallowing, TIMEOUT, LATE, timeouts=_SOON, counts="nothing"),
+    Row("U3", "unknown_to_the_system", _nowhere, ERROR, UNREACHED, counts="nothing"),
+    Row("U3", "unknown", _named(_unknown), ERROR, UNREACHED, counts="nothing"),
+    Row("U3", "resolver_unavailable", _named(_unavailable), ERROR, UNREACHED, counts="nothing"),
+    Row("U3", "no_address", _named(_empty), ERROR, UNREACHED, counts="nothing"),
+    Row("U3", "slow", _named(_never), TIMEOUT, LATE, timeouts=_SOON, counts="nothing"),
+    Row(
+        "U4",
+        "unknown_authority",
+        _by_tls("127.0.0.1", trusted=False),
+        ERROR,
+        UNREACHED,
+        counts="nothing",
+    ),
+    Row("U4", "wrong_host", _by_tls("example.org"), ERROR, UNREACHED, counts="nothing"),
+    Row("U4", "expired", _by_tls("127.0.0.1", expired=True), ERROR, UNREACHED, counts="nothing"),
+    Row("U4", "plain_text", _plain_text, ERROR, UNREACHED, counts="nothing"),
+    Row("U5", "handshake", _stalling_tls, TIMEOUT, LATE, timeouts=_SOON, counts="connections"),
+]
