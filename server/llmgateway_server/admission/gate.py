@@ -133,7 +133,7 @@ class Gate:
 
     def _left(self, *, is_batch: bool, went_well: bool) -> None:
         if went_well:
-            self._limit.succeeded(self._in_flight, self._clock.time())
+            self._limit.succeeded(self._in_flight)
         self._in_flight -= 1
         self._batch_in_flight -= is_batch
         for line, is_batch_line in ((self._interactive, False), (self._batch, True)):

@@ -48,12 +48,11 @@ class AdaptiveLimit:
         if usual is not None and seconds > max(LATE, LATE_FACTOR * usual):
             self._decrease(now)
 
-    def succeeded(self, in_flight: int, now: float) -> None:
+    def succeeded(self, in_flight: int) -> None:
         """A call went well.
 
         Args:
             in_flight: Calls at work at that time; a limit that is not half used is not raised.
-            now: Monotonic seconds; increases are not bounded by time.
         """
         if 2 * in_flight >= self.value:
             self.value = min(self._most, self.value + 1)

@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from llmgateway_server.domain.errors import GatewayError, Reason
+from llmgateway_server.resilience.retry_budget import BACKPRESSURE_COST, FAULT_COST
 
 
 class FailureClass(enum.Enum):
@@ -49,19 +50,16 @@ class Rules(Struct, frozen=True):
     cost: float
 
 
-_FAULT_COST: Final = 14.0
-_BACKPRESSURE_COST: Final = 5.0
-
 RULES: Final = {
     FailureClass.CALLER: Rules(same=False, other=False, cost=0.0),
-    FailureClass.CONTEXT: Rules(same=False, other=True, cost=_BACKPRESSURE_COST),
-    FailureClass.CREDENTIAL: Rules(same=False, other=True, cost=_FAULT_COST),
-    FailureClass.BACKPRESSURE: Rules(same=True, other=True, cost=_BACKPRESSURE_COST),
-    FailureClass.FAULT: Rules(same=True, other=True, cost=_FAULT_COST),
-    FailureClass.CONFLICT: Rules(same=True, other=True, cost=_FAULT_COST),
-    FailureClass.TIMEOUT: Rules(same=False, other=True, cost=_FAULT_COST),
-    FailureClass.SLOW: Rules(same=False, other=True, cost=_FAULT_COST),
-    FailureClass.MISSING: Rules(same=False, other=True, cost=_FAULT_COST),
+    FailureClass.CONTEXT: Rules(same=False, other=True, cost=BACKPRESSURE_COST),
+    FailureClass.CREDENTIAL: Rules(same=False, other=True, cost=FAULT_COST),
+    FailureClass.BACKPRESSURE: Rules(same=True, other=True, cost=BACKPRESSURE_COST),
+    FailureClass.FAULT: Rules(same=True, other=True, cost=FAULT_COST),
+    FailureClass.CONFLICT: Rules(same=True, other=True, cost=FAULT_COST),
+    FailureClass.TIMEOUT: Rules(same=False, other=True, cost=FAULT_COST),
+    FailureClass.SLOW: Rules(same=False, other=True, cost=FAULT_COST),
+    FailureClass.MISSING: Rules(same=False, other=True, cost=FAULT_COST),
     FailureClass.INCAPABLE: Rules(same=False, other=True, cost=0.0),
     FailureClass.NOBODYS: Rules(same=False, other=False, cost=0.0),
 }

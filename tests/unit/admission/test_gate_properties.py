@@ -72,7 +72,7 @@ class Model:
 
     def leave(self, call: int, *, went_well: bool) -> None:
         if went_well:
-            self.limit.succeeded(len(self.inside), self.now)
+            self.limit.succeeded(len(self.inside))
         del self.inside[call]
         for priority in Priority:
             for number, (each, _) in list(self.waiting.items()):

@@ -70,12 +70,12 @@ def test_it_rises_by_one_a_success_if_half_of_it_is_in_use() -> None:
     limit = AdaptiveLimit(100, 10)
     limit.pushed_back(0)
 
-    limit.succeeded(44, 0)
+    limit.succeeded(44)
     assert limit.value == 90
-    limit.succeeded(45, 0)
+    limit.succeeded(45)
     assert limit.value == 91
     for _ in range(20):
-        limit.succeeded(90, 0)
+        limit.succeeded(90)
     assert limit.value == 100
 
 
