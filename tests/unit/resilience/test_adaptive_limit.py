@@ -111,7 +111,8 @@ def test_it_is_the_product_of_its_history(
             and details[0] > 1
             and details[0] > 4 * details[1]
         )
-        getattr(limit, name)(*details, now)
+        moment = () if name == "succeeded" else (now,)
+        getattr(limit, name)(*details, *moment)
         if is_decrease and all(now - before >= 1 for before in decreases):
             decreases.append(now)
             expected = max(min(least, most), math.floor(expected * 0.9))
