@@ -23,6 +23,7 @@ def test_upstream_is_read_64_kib_ahead_of_the_fastest_reader() -> None:
         await settle_long()
         assert 2 * READ_AHEAD <= shared.source.taken_content < 2 * READ_AHEAD + 2000
         # Of those who stay the fastest has read nothing yet: it counts from now on.
+        await fast.read()
         fast.close()
         await settle_long()
         assert shared.source.taken_content < 2 * READ_AHEAD + 2000
@@ -113,6 +114,22 @@ def test_a_long_answer_is_kept_in_few_events() -> None:
         leader.close()
         follower.close()
         assert shared.answers[0].parts == fold([START, *text("tok" * 2000), *END]).parts
+
+    scenario(body)
+
+
+def test_a_long_answer_stays_whole_for_a_reader_that_is_behind() -> None:
+    async def body(shared: Shared) -> None:
+        leader, slow = await shared.leading(), shared.join()
+        shared.source.feed([START])
+        for number in range(2000):
+            shared.source.feed(text("tok"))
+            await leader.read()
+            if number == 700:
+                assert [*await slow.read()][1:] == text("tok" * 701)
+        assert [*await slow.read()] == text("tok" * 1299)
+        leader.close()
+        slow.close()
 
     scenario(body)
 

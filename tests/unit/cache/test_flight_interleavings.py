@@ -330,6 +330,9 @@ class FlightsMachine(RuleBasedStateMachine):
         assert call.starts <= 1
         if call.source is not None:
             assert call.source.closed_by == [call.source.made_by]
+            task = call.source.made_by
+            assert task is not None
+            assert task.cancelled() or task.exception() is None
         finished = [c for c in self.callers if c.call is call and c.has_finished]
         if finished and call.source is not None:
             whole = fold(call.source.taken)

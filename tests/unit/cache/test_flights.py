@@ -163,6 +163,18 @@ def test_the_leader_leaves_and_the_others_go_on() -> None:
     scenario(body)
 
 
+def test_one_pays_once_whoever_leaves_first() -> None:
+    async def body(shared: Shared) -> None:
+        leader, follower = await shared.leading(), shared.join()
+        shared.source.feed([START, *text("a"), *END])
+        assert fold(await rest(leader)).usage == USAGE
+        leader.close()
+        assert fold(await rest(follower)).usage == replace(USAGE, cost_nano_usd=0)
+        follower.close()
+
+    scenario(body)
+
+
 def test_a_cost_that_nobody_knows_stays_unknown() -> None:
     async def body(shared: Shared) -> None:
         readers = [await shared.leading(), shared.join()]

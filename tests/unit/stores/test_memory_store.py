@@ -40,8 +40,9 @@ def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
 
 keys = st.sampled_from([b"a", b"bb", b"ccc", b"dddd", *(bytes([n]) * 32 for n in range(20))])
 # An eighth of what the store holds may be one entry: some are just too large.
-sizes = st.sampled_from([0, 1, 500, MAX_BYTES // 8 - OVERHEAD - 32]) | st.integers(0, 1300)
-ttls = st.sampled_from([0.0, 1.0, 5.0, 60.0])
+LARGEST = MAX_BYTES // 8 - OVERHEAD - 32
+sizes = st.sampled_from([0, 1, 500, LARGEST, LARGEST]) | st.integers(0, 1300)
+ttls = st.sampled_from([0.0, 1.0, 5.0, 60.0, 600.0, 600.0])
 
 
 class MemoryStoreMachine(RuleBasedStateMachine):
@@ -119,10 +120,23 @@ def test_an_entry_put_again_lives_by_its_new_time() -> None:
     store = MemoryStore(MAX_BYTES, clock)
     at_once(store.put(b"k", b"old", 1.0))
     at_once(store.put(b"k", b"new", 60.0))
+    for number in range(18):
+        at_once(store.put(bytes([number]), b"", 1.5))
     clock.now += 2.0
-    for number in range(15):
-        at_once(store.put(bytes([number]), b"", 60.0))
+    # There is no room, and the expired ones go first.
+    at_once(store.put(b"one more", b"", 60.0))
+    assert len(store) == 2
     assert at_once(store.get(b"k")) == b"new"
+
+
+def test_what_was_used_longest_ago_goes_first() -> None:
+    store = MemoryStore(MAX_BYTES, FakeClock())
+    for number in range(19):
+        at_once(store.put(bytes([number]), b"", 60.0))
+    assert at_once(store.get(b"\x00")) == b""
+    at_once(store.put(b"one more", b"", 60.0))
+    assert at_once(store.get(b"\x01")) is None
+    assert at_once(store.get(b"\x00")) == b""
 
 
 def test_small_entries_take_no_more_memory_than_is_counted() -> None:
