@@ -1,13 +1,12 @@
 """The rows whose fault is on the way to an upstream: ports, names, TLS."""
 
 import asyncio
-import datetime
+import datetime as dt
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager
-from tempfile import NamedTemporaryFile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -20,7 +19,7 @@ from support.ports import black_hole, closed_port
 from support.upstream import Upstream
 
 _SOON = {"connect": "300ms"}
-_LONG_AGO = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+_LONG_AGO = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 
 Resolve = Callable[[], Awaitable[Sequence[Any]]]
 
@@ -74,7 +73,8 @@ async def _empty() -> Sequence[Any]:
 
 
 async def _never() -> Sequence[Any]:
-    return await asyncio.get_running_loop().create_future()
+    never: asyncio.Future[Sequence[Any]] = asyncio.get_running_loop().create_future()
+    return await never
 
 
 def _by_tls(host: str, *, trusted: bool = True, expired: bool = False) -> MakePlace:
@@ -86,7 +86,7 @@ def _by_tls(host: str, *, trusted: bool = True, expired: bool = False) -> MakePl
         serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         not_after = _LONG_AGO if expired else None
         authority.issue_cert(
-            host, not_before=_LONG_AGO - datetime.timedelta(days=9), not_after=not_after
+            host, not_before=_LONG_AGO - dt.timedelta(days=9), not_after=not_after
         ).configure_cert(serving)
         with ExitStack() as stack:
             if trusted:
@@ -97,14 +97,11 @@ def _by_tls(host: str, *, trusted: bool = True, expired: bool = False) -> MakePl
     return place
 
 
-def _trusting(authority: trustme.CA) -> Any:
+@contextmanager
+def _trusting(authority: trustme.CA) -> Iterator[None]:
     """The authority as the system's only one; OpenSSL reads its file when a context is made."""
-    stack = ExitStack()
-    file = stack.enter_context(NamedTemporaryFile(suffix=".pem"))
-    file.write(authority.cert_pem.bytes())
-    file.flush()
-    stack.enter_context(patch.dict(os.environ, {"SSL_CERT_FILE": file.name}))
-    return stack
+    with authority.cert_pem.tempfile() as path, patch.dict(os.environ, {"SSL_CERT_FILE": path}):
+        yield
 
 
 @asynccontextmanager
