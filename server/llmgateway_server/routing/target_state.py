@@ -191,15 +191,18 @@ class TargetState:
                 if wait is None:
                     wait = min(LONGEST, BACKPRESSURE_BASE * 2 ** min(self._pushed_back, 8))
                 self._pushed_back += 1
-                self._rest_why = Shut.COOLING
-                self.rest_until = max(self.rest_until, now + min(wait, _LONGEST_COOLDOWN))
+                self._rest_till(now + min(wait, _LONGEST_COOLDOWN), Shut.COOLING)
             case FailureClass.CREDENTIAL:
                 self._standing.refused_key(now)
             case FailureClass.MISSING:
-                self._rest_why = Shut.DISABLED
-                self.rest_until = now + _MISSING_REST
+                self._rest_till(now + _MISSING_REST, Shut.DISABLED)
             case _:
                 pass
+
+    def _rest_till(self, until: float, why: Shut) -> None:
+        """Never shortens what another failure has asked for."""
+        if until > self.rest_until:
+            self.rest_until, self._rest_why = until, why
 
     def _settle_tokens(self, reserved: int, used: int | None, now: float) -> None:
         if self._tokens is not None:
