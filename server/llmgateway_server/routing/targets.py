@@ -83,10 +83,11 @@ class Targets:
         return ProviderStatus(current, known.since, sum(state.in_flight for state in states))
 
     def _made(self, target: Target) -> TargetState:
-        if len(self._states) >= _MOST_TARGETS:
+        while len(self._states) >= _MOST_TARGETS:
             idle = next((t for t, state in self._states.items() if not state.in_flight), None)
-            if idle is not None:
-                del self._states[idle]
+            if idle is None:
+                break
+            del self._states[idle]
         entry = self._entries[target.provider]
         state = self._states[target] = TargetState(
             target,
