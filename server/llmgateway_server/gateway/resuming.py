@@ -61,7 +61,7 @@ class Resuming:
             case Way.CONTINUE:
                 attempt, events = await self._continue(turn, lease)
             case Way.SPLICE:
-                attempt, events = await self._splice(turn, lease)
+                return await self._splice(turn, lease)
             case Way.RESTART:
                 attempt = self._asking.attempt(turn, lease, turn.prospect.fitted.request)
                 events = await self._asking.started(attempt)
@@ -97,17 +97,20 @@ class Resuming:
                 raise WayClosedError(error.reason, error.message) from None
             raise
 
-    async def _splice(self, turn: Turn, lease: Lease) -> tuple[Attempt, Sequence[ProviderEvent]]:
+    async def _splice(self, turn: Turn, lease: Lease) -> Resumed:
+        """Goes on where the answer is the same; another one is as good as new for a restart."""
         attempt = self._asking.attempt(turn, lease, turn.prospect.fitted.request)
         splice = Splice(self._delivered.text)
+        made: list[ProviderEvent] = []
         events = await self._asking.started(attempt)
         try:
             while True:
+                made += events
                 result = splice.feed(events)
                 if result.progress is Progress.DIFFERS:
                     break
                 if result.events:
-                    return attempt, result.events
+                    return attempt, RecoveryKind.CONTINUED, result.events
                 events = await attempt.more(self._asking.alarm, self._asking.attempts.deadline)
         except BaseException as error:
             self._asking.burn(attempt)
@@ -116,6 +119,8 @@ class Resuming:
             else:
                 attempt.close()
             raise
+        if self._mode is RecoveryMode.RESTART:
+            return attempt, RecoveryKind.RESTARTED, made
         self._asking.burn(attempt)
         attempt.cut()
         raise WayClosedError(Reason.PROVIDER_ERROR, f"{turn.prospect.name} wrote another answer")

@@ -125,6 +125,15 @@ async def test_a_restart_drops_what_came_and_begins_anew() -> None:
         assert answered.attempts == 2
 
 
+async def test_another_answer_of_the_same_model_is_the_restart_itself() -> None:
+    """The one that was made to be compared is not thrown away, nor paid for twice."""
+    route = {"targets": ["a/one", "b/one"]}
+    async with two_targets(cut(), OTHER, route=route) as pair:
+        answered = await pair.ask(recovery=RESTART)
+        assert (answered.text, answered.recovered) == ("another answer", ["RESTARTED"])
+        assert (answered.attempts, pair.b.count) == (2, 1)
+
+
 async def test_a_unary_call_restarts_unseen() -> None:
     async with two_targets(cut(), OTHER, provider_b=NO_PREFILL) as pair:
         answered = await pair.ask(streams=False)
