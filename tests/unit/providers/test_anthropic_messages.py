@@ -101,6 +101,12 @@ def test_consecutive_messages_of_one_role_are_one_turn() -> None:
     ]
 
 
+def test_an_answer_that_has_begun_is_the_last_turn_as_it_stands() -> None:
+    assert turns(user("Count"), model("one, two,\n"))[1:] == [
+        {"role": "assistant", "content": [text("one, two,\n")]}
+    ]
+
+
 def test_all_results_of_a_turn_come_first_in_one_message() -> None:
     calls = (ToolCallPart("a", "add", '{"x":1}'), ToolCallPart("b", "add", ""))
     written = turns(
