@@ -58,7 +58,14 @@ async def _first_good(tasks: list[asyncio.Task[T]]) -> T:
 
 
 def _dismiss(task: asyncio.Task[T], drop: Callable[[T], None]) -> None:
-    if not task.done():
+    if task.done():
+        _give_back(task, drop)
+    else:
         task.cancel()
-    elif not task.cancelled() and task.exception() is None:
+        # What is cut off may still come to its end.
+        task.add_done_callback(lambda ended: _give_back(ended, drop))
+
+
+def _give_back(task: asyncio.Task[T], drop: Callable[[T], None]) -> None:
+    if not task.cancelled() and task.exception() is None:
         drop(task.result())
