@@ -8,6 +8,7 @@ async with RawGrpc("127.0.0.1", port) as client:
 
 import asyncio
 import base64
+import socket
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -195,6 +196,13 @@ class RawGrpc:
         """Send bytes that need not be HTTP/2."""
         self._writer.write(data)
         await self._writer.drain()
+
+    def hang_up(self, *, reset: bool) -> None:
+        """Ends the connection without a word of HTTP/2: by RST, or by FIN."""
+        sock = self._writer.get_extra_info("socket")
+        linger = struct.pack("ii", int(reset), 0)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self._writer.transport.abort()
 
     async def wait_closed(self, timeout: float = 5.0) -> None:
         """Wait until the server closed the connection."""
