@@ -10,6 +10,18 @@ from typing import Final, Self
 _SOON: Final = 5.0
 
 
+class Deadline:
+    """When a call ends (loop time), whatever it waits for; it only ever moves on."""
+
+    __slots__ = ("when",)
+
+    def __init__(self, when: float) -> None:
+        self.when = when
+
+
+_NEVER: Final = Deadline(math.inf)
+
+
 class Alarm:
     """Bounds what the task that makes it awaits, one stretch after the other.
 
@@ -21,13 +33,22 @@ class Alarm:
             await something
     """
 
-    def __init__(self) -> None:
+    def __init__(self, deadline: Deadline | None = None) -> None:
+        """Prepares an alarm of this task.
+
+        Args:
+            deadline: Bounds every stretch besides its own moment, also where it moves meanwhile.
+
+        Raises:
+            RuntimeError: this is no task.
+        """
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("an Alarm belongs to a task")
         self._task = task
         self._loop = asyncio.get_running_loop()
         self._handle: asyncio.TimerHandle | None = None
+        self._deadline = deadline or _NEVER
         self._when = math.inf
         self._cancelling = 0
         self._rang = False
@@ -39,6 +60,7 @@ class Alarm:
         cancelled.
         """
         self._when = when
+        when = min(when, self._deadline.when)
         if self._handle is None:
             # Not later than a stretch after this one is likely to ask for: an early timer costs
             # one look, one that has to be moved forward costs another timer.
@@ -75,8 +97,11 @@ class Alarm:
 
     def _ring(self) -> None:
         self._handle = None
-        if self._when <= self._loop.time():
+        if self._when == math.inf:
+            return  # nothing is awaited
+        due = min(self._when, self._deadline.when)
+        if due <= self._loop.time():
             self._rang = True
             self._task.cancel()
-        elif self._when < math.inf:
-            self._handle = self._loop.call_at(self._when, self._ring)
+        else:
+            self._handle = self._loop.call_at(due, self._ring)

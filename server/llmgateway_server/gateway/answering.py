@@ -83,9 +83,17 @@ class Replay:
     """An answer from the response cache."""
 
     failures: tuple[GatewayError, ...] = ()
-    dropped: tuple[str, ...] = ()
 
-    def __init__(self, answer: Answer, clock: Clock, began: float, queued: float) -> None:
+    def __init__(
+        self,
+        answer: Answer,
+        clock: Clock,
+        began: float,
+        *,
+        queued: float,
+        dropped: tuple[str, ...],
+    ) -> None:
+        self.dropped = dropped
         self.response_id = new_ulid()
         self.route = replace(
             answer.route,

@@ -43,7 +43,7 @@ class Asking:
         hedges: HedgeBudget | None = None,
     ) -> None:
         self.attempts = attempts
-        self.alarm = Alarm()
+        self.alarm = Alarm(attempts.deadline)
         self._accounts = accounts
         self._gate = gate
         self._clock = clock
@@ -62,7 +62,14 @@ class Asking:
 
     def attempt(self, turn: Turn, lease: Lease, request: GenerationRequest) -> Attempt:
         """An attempt that has not begun."""
-        return Attempt(turn, lease, request, self._accounts, self._clock)
+        return Attempt(
+            turn,
+            lease,
+            request,
+            accounts=self._accounts,
+            clock=self._clock,
+            deadline=self.attempts.deadline,
+        )
 
     async def started(
         self, attempt: Attempt, alarm: Alarm | None = None
@@ -83,7 +90,6 @@ class Asking:
                 alarm or self.alarm,
                 within=self._within(prospect, usual),
                 slow_after=prospect.place.timers.first_content_within(in_reserve=True, usual=usual),
-                deadline=self.attempts.deadline,
             )
         except BaseException as error:
             self.burn(attempt)
@@ -110,7 +116,7 @@ class Asking:
         timers = prospect.place.timers
         in_reserve = self.attempts.has_reserve(prospect)
         within = timers.first_content_within(in_reserve=in_reserve, usual=usual)
-        left = self.attempts.deadline - self._clock.time()
+        left = self.attempts.deadline.when - self._clock.time()
         if not in_reserve or (timers.first_content is not None and within < left):
             return within
         return min(within, max(left * _SHARE, usual or 0.0))
@@ -140,7 +146,7 @@ class Asking:
         return self._in_own_task(*place) if place is not None else None
 
     async def _in_own_task(self, turn: Turn, lease: Lease) -> Begun:
-        alarm = Alarm()
+        alarm = Alarm(self.attempts.deadline)
         attempt = self.attempt(turn, lease, turn.prospect.fitted.request)
         try:
             return attempt, await self.started(attempt, alarm)

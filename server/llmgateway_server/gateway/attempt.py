@@ -11,7 +11,7 @@ from llmgateway_server.domain.events import ProviderEvent
 from llmgateway_server.domain.request import GenerationRequest
 from llmgateway_server.domain.size import input_bytes
 from llmgateway_server.gateway.accounts import Accounts
-from llmgateway_server.gateway.alarm import Alarm
+from llmgateway_server.gateway.alarm import Alarm, Deadline
 from llmgateway_server.gateway.attempts import Turn
 from llmgateway_server.gateway.visible import VisibleEvents
 from llmgateway_server.ports.clock import Clock
@@ -28,7 +28,14 @@ class Attempt:
     """
 
     def __init__(
-        self, turn: Turn, lease: Lease, request: GenerationRequest, accounts: Accounts, clock: Clock
+        self,
+        turn: Turn,
+        lease: Lease,
+        request: GenerationRequest,
+        *,
+        accounts: Accounts,
+        clock: Clock,
+        deadline: Deadline,
     ) -> None:
         self.prospect = turn.prospect
         self.lease = lease
@@ -39,6 +46,7 @@ class Attempt:
         self._request = request
         self._accounts = accounts
         self._clock = clock
+        self._deadline = deadline
         self._visible = None if request.output.include_reasoning else VisibleEvents()
         self._seam: Seam | None = None
         self._output_bytes = 0
@@ -50,7 +58,7 @@ class Attempt:
         return self.stream.request_id if self.stream is not None else ""
 
     async def begin(
-        self, alarm: Alarm, *, within: float, slow_after: float, deadline: float
+        self, alarm: Alarm, *, within: float, slow_after: float
     ) -> Sequence[ProviderEvent]:
         """Asks, and returns the first content that the caller may see.
 
@@ -58,13 +66,12 @@ class Attempt:
             alarm: of the task that awaits this.
             within: seconds to the first content, shown or hidden.
             slow_after: seconds after which an answer counts as slow.
-            deadline: when the call ends, on the clock.
 
         Raises:
             GatewayError: the attempt failed, or was too late.
         """
         clock, target = self._clock, self.prospect.place.target
-        due = min(clock.time() + within, deadline)
+        due = clock.time() + within
         came = False
         events: Sequence[ProviderEvent] = ()
         try:
@@ -84,9 +91,9 @@ class Attempt:
                         self.time_to_first_token = took
                     events = self.seen(batch)
                     # Reasoning that nobody asked to see is progress all the same.
-                    due = min(now + self.timers.idle_content, deadline)
+                    due = now + self.timers.idle_content
         except TimeoutError:
-            raise self._too_late(deadline, came=came) from None
+            raise self._too_late(came=came) from None
         return events
 
     def join(self, seam: Seam) -> None:
@@ -126,7 +133,7 @@ class Attempt:
         self._accounts.wasted(target, usage)
         return usage
 
-    async def more(self, alarm: Alarm, deadline: float) -> Sequence[ProviderEvent]:
+    async def more(self, alarm: Alarm) -> Sequence[ProviderEvent]:
         """The next events, under the idle timers; for readers off the hot path.
 
         Raises:
@@ -134,14 +141,14 @@ class Attempt:
         """
         if self.stream is None:
             raise AssertionError("an attempt that has not begun")
-        due = min(self._clock.time() + self.timers.idle_content, deadline)
+        due = self._clock.time() + self.timers.idle_content
         events: Sequence[ProviderEvent] = ()
         try:
             while not events:
                 with alarm.at(due):
                     events = await self.stream.read()
         except TimeoutError:
-            raise self.late("content", deadline) from None
+            raise self.late("content") from None
         return self.seen(events)
 
     def cut(self) -> None:
@@ -160,9 +167,9 @@ class Attempt:
         target = self.prospect.place.target
         return AttemptFailure(target.provider, target.model, provider_request_id=self.request_id)
 
-    def late(self, what: str, deadline: float) -> GatewayError:
+    def late(self, what: str) -> GatewayError:
         """The error of a timer that fired."""
-        if self._clock.time() >= deadline:
+        if self._clock.time() >= self._deadline.when:
             return GatewayError(
                 Reason.DEADLINE_EXCEEDED, "the call's deadline passed before the answer ended"
             )
@@ -172,8 +179,8 @@ class Attempt:
             attempt=self.failure(),
         )
 
-    def _too_late(self, deadline: float, *, came: bool) -> GatewayError:
-        error = self.late("content" if came else "first content", deadline)
+    def _too_late(self, *, came: bool) -> GatewayError:
+        error = self.late("content" if came else "first content")
         if came or error.reason is Reason.DEADLINE_EXCEEDED:
             return error
         return FirstContentTimeoutError(error.reason, error.message, attempt=self.failure())

@@ -11,6 +11,7 @@ from msgspec import Struct
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from llmgateway_server.domain.errors import GatewayError, Reason
+from llmgateway_server.gateway.alarm import Deadline
 from llmgateway_server.gateway.verdict import unavailable, verdict
 from llmgateway_server.ports.clock import Clock
 from llmgateway_server.resilience.backoff import BACKPRESSURE_BASE, FAULT_BASE, full_jitter
@@ -64,7 +65,7 @@ class Attempts:
         most: attempts upstream, over all candidates.
         patience: seconds of a Retry-After that are waited out on the same target.
         tokens: about how many the call will take, for the limits of targets.
-        deadline: when the call ends, on the clock.
+        deadline: when the call ends.
         clock: tells the time.
         blocked_content: who is asked where a content policy refuses.
         rng: for jitter.
@@ -77,7 +78,7 @@ class Attempts:
         most: int,
         patience: float,
         tokens: int,
-        deadline: float,
+        deadline: Deadline,
         clock: Clock,
         blocked_content: Callable[[], Prospect] | None = None,
         rng: Callable[[], float] = random.random,
@@ -384,4 +385,4 @@ class Attempts:
         return unavailable(bars, now, self._rng())
 
     def _left(self, now: float) -> float:
-        return self.deadline - now
+        return self.deadline.when - now

@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 from llmgateway_server.admission.gate import Gate
 from llmgateway_server.domain.answer import CacheStatus
+from llmgateway_server.domain.catalog import Target
 from llmgateway_server.domain.embedding import EmbeddingRequest
 from llmgateway_server.domain.request import CallOptions, GenerationRequest, Routing
 from llmgateway_server.domain.size import input_bytes
 from llmgateway_server.gateway.accounts import Accounts
+from llmgateway_server.gateway.alarm import Deadline
 from llmgateway_server.gateway.asking import Asking
 from llmgateway_server.gateway.attempts import Attempts
 from llmgateway_server.gateway.counting import Counting
@@ -131,6 +133,15 @@ class Calls:
             vendor=self._table.providers[target.provider].vendor,
         )
 
+    def dropped(
+        self, request: GenerationRequest, resolution: Resolution, target: Target
+    ) -> tuple[str, ...]:
+        """The fields of a request that a target of the route did not take, as it answered it."""
+        places = [place for place in resolution.places if place.target == target]
+        if not places:
+            return ()
+        return prospect_of(request, places[0], resolution, self._targets).fitted.dropped
+
     def _attempts(
         self,
         prospects: list[Prospect],
@@ -152,7 +163,7 @@ class Calls:
             most=most,
             patience=resolution.patience,
             tokens=tokens,
-            deadline=options.deadline,
+            deadline=Deadline(options.deadline),
             clock=self._clock,
             blocked_content=blocked_content,
         )

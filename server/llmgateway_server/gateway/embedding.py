@@ -42,7 +42,7 @@ class Embedding:
         self._accounts = accounts
         self._clock = clock
         self._began = clock.time()
-        self._alarm = Alarm()
+        self._alarm = Alarm(attempts.deadline)
         self._burnt: Usage | None = None
 
     @property
@@ -79,12 +79,11 @@ class Embedding:
         in_reserve = self._attempts.has_reserve(turn.prospect)
         usual = state.p95
         within = place.timers.first_content_within(in_reserve=in_reserve, usual=usual)
-        deadline = self._attempts.deadline
         try:
-            with self._alarm.at(min(clock.time() + within, deadline)):
+            with self._alarm.at(clock.time() + within):
                 answer = await state.provider.embed(self._request, target.model, place.timers)
         except TimeoutError:
-            raise self._too_late(target, deadline) from None
+            raise self._too_late(target) from None
         except GatewayError as error:
             if error.usage is not None:
                 # Of the batches before the one that failed.
@@ -139,8 +138,8 @@ class Embedding:
         size = sum(len(text.encode()) for text in self._request.inputs)
         return self._accounts.estimated(target, size, 0)
 
-    def _too_late(self, target: Target, deadline: float) -> GatewayError:
-        if self._clock.time() >= deadline:
+    def _too_late(self, target: Target) -> GatewayError:
+        if self._clock.time() >= self._attempts.deadline.when:
             return GatewayError(
                 Reason.DEADLINE_EXCEEDED, "the call's deadline passed before the vectors came"
             )

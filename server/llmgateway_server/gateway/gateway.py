@@ -12,7 +12,7 @@ from llmgateway_server.cache.entry import decode_entry, encode_entry, is_storabl
 from llmgateway_server.cache.flights import Flights
 from llmgateway_server.cache.key import cache_key, is_cacheable
 from llmgateway_server.domain.answer import Answer, CacheStatus
-from llmgateway_server.domain.catalog import ProviderStatus
+from llmgateway_server.domain.catalog import ProviderStatus, Target
 from llmgateway_server.domain.embedding import EmbeddingRequest
 from llmgateway_server.domain.errors import GatewayError, Reason
 from llmgateway_server.domain.policies import AdmissionLimits
@@ -155,7 +155,9 @@ class Gateway:
         data = await self._store.get(key)
         answer = decode_entry(data) if data is not None else None
         if answer is not None:
-            return Replay(answer, self._clock, came, queued)
+            target = Target(answer.route.provider, answer.route.provider_model)
+            dropped = self._calls.dropped(request, resolution, target)
+            return Replay(answer, self._clock, came, queued=queued, dropped=dropped)
         if mode is CacheMode.ONLY:
             raise _not_cached()
 

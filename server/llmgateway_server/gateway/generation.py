@@ -96,11 +96,10 @@ class Generation:
         if attempt is None or attempt.stream is None:
             return await self._begin()
         stream, clock, timers = attempt.stream, self._clock, attempt.timers
-        deadline = self._attempts.deadline
         now = clock.time()
         # Both idle timers start anew with each call: time in which the reader kept us waiting
         # is not the provider's.
-        self._content_due = min(now + timers.idle_content, deadline)
+        self._content_due = now + timers.idle_content
         try:
             while True:
                 with self._alarm.at(min(now + timers.idle_bytes, self._content_due)):
@@ -112,18 +111,19 @@ class Generation:
                     if events:
                         self._delivered.add(events)
                         return events
-                    self._content_due = min(clock.time() + timers.idle_content, deadline)
+                    self._content_due = clock.time() + timers.idle_content
                 now = clock.time()
         except GatewayError as error:
             failure = error
         except TimeoutError:
             what = "content" if clock.time() >= self._content_due else "bytes"
-            failure = attempt.late(what, deadline)
+            failure = attempt.late(what)
         return await self._recovered(attempt, failure)
 
     def extend(self, deadline: float) -> None:
         """Gives the call more time, where another reader of the same answer has more."""
-        self._attempts.deadline = max(self._attempts.deadline, deadline)
+        mine = self._attempts.deadline
+        mine.when = max(mine.when, deadline)
 
     def close(self) -> None:
         """Gives everything back at once; an unfinished upstream is cut off."""

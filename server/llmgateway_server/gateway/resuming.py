@@ -111,7 +111,7 @@ class Resuming:
                     break
                 if result.events:
                     return attempt, RecoveryKind.CONTINUED, result.events
-                events = await attempt.more(self._asking.alarm, self._asking.attempts.deadline)
+                events = await attempt.more(self._asking.alarm)
         except BaseException as error:
             self._asking.burn(attempt)
             if isinstance(error, GatewayError):

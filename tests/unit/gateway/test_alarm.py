@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import pytest
 
-from llmgateway_server.gateway.alarm import Alarm
+from llmgateway_server.gateway.alarm import Alarm, Deadline
 from support.virtual_time import run_virtual
 
 T = TypeVar("T")
@@ -140,3 +140,42 @@ def test_an_awaitable_that_swallows_the_cancel_leaves_the_task_clean() -> None:
         return first
 
     assert run_virtual(main()) == "late"
+
+
+def test_a_deadline_bounds_every_stretch() -> None:
+    async def main() -> float:
+        alarm = Alarm(Deadline(3.0))
+        await bounded(alarm, asyncio.sleep(2), 60.0)
+        with pytest.raises(TimeoutError):
+            await bounded(alarm, asyncio.sleep(60), 60.0)
+        return asyncio.get_running_loop().time()
+
+    assert run_virtual(main()) == 3.0
+
+
+def test_a_deadline_that_moves_on_while_something_is_awaited_holds_from_then() -> None:
+    async def main() -> float:
+        deadline = Deadline(5.0)
+        alarm = Alarm(deadline)
+
+        def extend() -> None:
+            deadline.when = 50.0
+
+        asyncio.get_running_loop().call_later(4, extend)
+        with pytest.raises(TimeoutError):
+            await bounded(alarm, asyncio.sleep(100), 100.0)
+        return asyncio.get_running_loop().time()
+
+    assert run_virtual(main()) == 50.0
+
+
+def test_a_deadline_that_passes_while_nothing_is_awaited_rings_at_the_next_stretch() -> None:
+    async def main() -> float:
+        alarm = Alarm(Deadline(5.0))
+        await bounded(alarm, asyncio.sleep(1), 60.0)
+        await asyncio.sleep(9)
+        with pytest.raises(TimeoutError):
+            await bounded(alarm, asyncio.sleep(60), 60.0)
+        return asyncio.get_running_loop().time()
+
+    assert run_virtual(main()) == 10.0
