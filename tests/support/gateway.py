@@ -81,10 +81,10 @@ async def rest_of(call: Any) -> str:
 
 
 @asynccontextmanager
-async def serving(gateway: Gateway) -> AsyncIterator[Running]:
+async def serving(gateway: Gateway, host: str = "127.0.0.1") -> AsyncIterator[Running]:
     """Serves a gateway on a free port."""
     server = GatewayServer(gateway, with_reflection=True)
-    (address,) = await server.start([Listener("127.0.0.1:0")])
+    (address,) = await server.start([Listener(f"{host}:0")])
     running = Running(gateway, server, address)
     try:
         yield running
@@ -111,7 +111,7 @@ async def gateway_to(
 
 
 @asynccontextmanager
-async def gateway_from(tree: Mapping[str, Any]) -> AsyncIterator[Running]:
+async def gateway_from(tree: Mapping[str, Any], host: str = "127.0.0.1") -> AsyncIterator[Running]:
     """A gateway as its configuration says; `env:UP_KEY` is there to be named."""
     plugins = installed_dialects()
     loaded = config.load_mapping(
@@ -121,7 +121,7 @@ async def gateway_from(tree: Mapping[str, Any]) -> AsyncIterator[Running]:
         strategies=installed_strategies(),
         source="test",
     )
-    async with serving(bootstrap.build_gateway(loaded, plugins)) as running:
+    async with serving(bootstrap.build_gateway(loaded, plugins), host) as running:
         yield running
 
 

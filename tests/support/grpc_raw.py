@@ -86,7 +86,13 @@ class RawGrpc:
     """One plaintext HTTP/2 connection to a gRPC server."""
 
     def __init__(
-        self, host: str, port: int, *, window: int = 2**20, grants_more: bool = True
+        self,
+        host: str,
+        port: int,
+        *,
+        window: int = 2**20,
+        grants_more: bool = True,
+        sock: socket.socket | None = None,
     ) -> None:
         """Prepare a connection.
 
@@ -96,6 +102,7 @@ class RawGrpc:
             window: How many bytes the server may send on a stream before it needs a grant.
             grants_more: Grant what was read, as clients do. Without it the server meets a reader
                 that stops reading: after `window` bytes of a stream, or 65,535 of all of them.
+            sock: What to connect with, if it shall be of another network namespace.
         """
         self.goaway_code: int | None = None
         """The error code of a GOAWAY."""
@@ -103,6 +110,7 @@ class RawGrpc:
         """The server closed the connection."""
         self._address = (host, port)
         self._grants_more = grants_more
+        self._sock = sock
         self._replies: dict[int, Reply] = {}
         self._ended: set[int] = set()
         self._ping_acks = 0
@@ -210,7 +218,10 @@ class RawGrpc:
             await self._until(lambda: self.is_closed)
 
     async def __aenter__(self) -> Self:
-        self._reader, self._writer = await asyncio.open_connection(*self._address)
+        sock = self._sock or socket.socket()
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, self._address)
+        self._reader, self._writer = await asyncio.open_connection(sock=sock)
         self._h2.initiate_connection()
         await self._flush()
         self._reading = asyncio.create_task(self._read())
