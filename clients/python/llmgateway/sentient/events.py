@@ -1,0 +1,259 @@
+"""The gateway's stream as the Sentient Agent Framework's events. Pure: messages in, bytes out.
+
+stream = EventStream(source=processor_id)
+for message in messages:
+    send(stream.feed(message))
+send(stream.finish())          # or, if the call failed: send(stream.fail(error))
+
+| of the gateway | events |
+|---|---|
+| a part of text | one stream of `chunked.text`, open until the answer ends |
+| a part of reasoning | the same under its own name; closed when text follows |
+| the finish | TOOL_CALL for each, USAGE, ROUTE (`atomic.json`), after the streams' last chunks |
+| CONTINUED | nothing: the text goes on |
+| RESTARTED | last chunks, then RESTARTED (`atomic.json`) with the ids of the streams now void |
+| an error | last chunks, USAGE if known, `error` with an HTTP status; then `done` like any end |
+| a heartbeat | a comment, `: ping` |
+
+Metadata of a chunk: `model` and `is_first_chunk`. Of a stream's last chunk, whose text is a space
+that is none of the answer's: `model`, and for the last stream of text `tokens` (the output's, where
+known) and `finish_reason`, which is also "error" or "restarted".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import grpc
+
+from llmgateway._errors import Failure, GatewayError, TransportError
+from llmgateway._response import FinishReason
+from llmgateway.sentient import documents
+from llmgateway.sentient.frames import PING, Frames, TextStream, valid_name
+from llmgateway.sentient.status_codes import http_status
+from llmgateway.sentient.ulid import UlidSequence
+from llmgateway.v1.generation_service_pb2 import (
+    RECOVERY_KIND_RESTARTED,
+    Delta,
+    GenerateStreamResponse,
+    Recovery,
+)
+from llmgateway.v1.usage_pb2 import Route, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class EventOptions:
+    """What the events of text are called; the defaults are what the framework's clients look for.
+
+    Attributes:
+        text_event_name: The answer's text.
+        reasoning_event_name: What the model thinks, which comes only if the request asked for it.
+
+    Raises:
+        ValueError: a name is empty or not printable.
+    """
+
+    text_event_name: str = "FINAL_RESPONSE"
+    reasoning_event_name: str = "REASONING"
+
+    def __post_init__(self) -> None:
+        valid_name(self.text_event_name)
+        valid_name(self.reasoning_event_name)
+
+
+_DEFAULTS = EventOptions()
+_TEXT = "text"
+_TOOL_CALL = "tool_call"
+
+
+class _Part:
+    """One part of the answer; its first delta decides the kind."""
+
+    __slots__ = ("fresh", "kind", "name", "stream", "tool_call_id")
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.fresh: list[str] = []
+        """Text that is not written yet; of a tool call, its arguments so far."""
+        self.stream: TextStream | None = None
+        self.tool_call_id = ""
+        self.name = ""
+
+
+class EventStream:
+    """The events of one answer.
+
+    Args:
+        source: Who the events come from; by custom the caller's processor id.
+        options: What they are called.
+        ids: Where their ids come from.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: str,
+        options: EventOptions = _DEFAULTS,
+        ids: UlidSequence | None = None,
+    ) -> None:
+        self._options = options
+        self._frames = Frames(source, ids or UlidSequence())
+        self._parts: dict[int, _Part] = {}
+        self._open: list[_Part] = []
+        self._sent: list[str] = []
+        self._response_id = ""
+        self._model = ""
+        self._route: Route | None = None
+        self._usage: Usage | None = None
+        self._finished = False
+        self._done = False
+
+    def feed(self, message: GenerateStreamResponse) -> bytes:
+        """All events of the next message in one piece; empty if it has none to show.
+
+        However many deltas a message has, a part grows by one chunk.
+        """
+        if self._finished or self._done:
+            return b""
+        out: list[bytes] = []
+        if message.HasField("start"):
+            start = message.start
+            self._response_id, self._model = start.response_id, start.model
+            self._route = start.route
+        if message.HasField("recovery"):
+            self._recover(message.recovery, out)
+        if message.deltas:
+            self._write(message, out)
+        if message.HasField("usage"):
+            self._usage = message.usage
+        if message.HasField("finish"):
+            self._finish(message, out)
+        elif not out and not message.ByteSize():
+            return PING
+        return b"".join(out)
+
+    def fail(self, error: GatewayError) -> bytes:
+        """The call failed: closes what is open, tells the error, and ends. Nothing after an end."""
+        if self._done:
+            return b""
+        self._done = True
+        out: list[bytes] = []
+        self._close("error", out)
+        usage = error.usage or self._usage
+        if usage is not None and not self._finished:
+            out.append(self._frames.document("USAGE", documents.usage(usage)))
+        details = documents.failure(error, self._response_id, partial=bool(self._sent))
+        message = error.message or error.code.name
+        out.append(self._frames.error(message, http_status(error.code), details))
+        out.append(self._frames.done())
+        return b"".join(out)
+
+    def finish(self) -> bytes:
+        """The call ended with status OK; ends the events. A second time does nothing.
+
+        Without a finish that is an error (the stream's law 2): something on the way cut the answer.
+        """
+        if self._done:
+            return b""
+        if not self._finished:
+            text = "the stream ended without its finish: the answer is cut off"
+            return self.fail(TransportError(Failure(code=grpc.StatusCode.DATA_LOSS, message=text)))
+        self._done = True
+        return self._frames.done()
+
+    def _write(self, message: GenerateStreamResponse, out: list[bytes]) -> None:
+        """One chunk for each part that grew, in the order in which they first did."""
+        grown: dict[int, _Part] = {}
+        for delta in message.deltas:
+            index = delta.part_index
+            part = grown.get(index) or self._part(index, delta)
+            text = delta.text or delta.reasoning or _call_text(delta, part)
+            if text:
+                part.fresh.append(text)
+                grown[index] = part
+        for part in grown.values():
+            if part.kind != _TOOL_CALL:
+                self._chunk(part, out)
+
+    def _part(self, index: int, delta: Delta) -> _Part:
+        part = self._parts.get(index)
+        if part is None:
+            kind = delta.WhichOneof("delta")
+            part = _Part(kind or "")
+            if kind is not None:  # else of a kind newer than this client
+                self._parts[index] = part
+        return part
+
+    def _chunk(self, part: _Part, out: list[bytes]) -> None:
+        text = "".join(part.fresh)
+        part.fresh.clear()
+        is_text = part.kind == _TEXT
+        if is_text:
+            self._close_reasoning(out)
+        stream = part.stream
+        if stream is None:
+            options = self._options
+            name = options.text_event_name if is_text else options.reasoning_event_name
+            stream = part.stream = self._frames.text_stream(name, {"model": self._model})
+            self._open.append(part)
+            self._sent.append(stream.stream_id)
+        out.append(stream.chunk(text))
+
+    def _recover(self, recovery: Recovery, out: list[bytes]) -> None:
+        self._route = route = recovery.route
+        if recovery.kind != RECOVERY_KIND_RESTARTED:
+            return
+        self._close("restarted", out)
+        if self._sent:
+            content = documents.restarted(recovery, self._sent)
+            out.append(self._frames.document("RESTARTED", content))
+        self._sent = []
+        self._parts.clear()
+        # The start is not told again, and the target that it named is no longer the one.
+        self._model = f"{route.provider}/{route.provider_model}"
+
+    def _finish(self, message: GenerateStreamResponse, out: list[bytes]) -> None:
+        finish, frames = message.finish, self._frames
+        self._finished = True
+        self._close(FinishReason.from_wire(finish.reason), out)
+        for _, part in sorted(self._parts.items()):
+            if part.kind == _TOOL_CALL:
+                call = documents.tool_call(part.tool_call_id, part.name, "".join(part.fresh))
+                out.append(frames.document("TOOL_CALL", call))
+        if self._usage is not None:
+            out.append(frames.document("USAGE", documents.usage(self._usage)))
+        route = documents.route(self._route or Route(), finish, self._response_id, self._model)
+        out.append(frames.document("ROUTE", route))
+
+    def _close(self, finish_reason: str, out: list[bytes]) -> None:
+        """The last chunks of all open streams, in the order in which they were opened."""
+        last_text = next((part for part in reversed(self._open) if part.kind == _TEXT), None)
+        for part in self._open:
+            metadata: dict[str, str | int] = {"model": self._model}
+            if part is last_text:
+                if self._usage is not None:
+                    metadata["tokens"] = self._usage.output_token_count
+                metadata["finish_reason"] = finish_reason
+            if part.stream is not None:
+                out.append(part.stream.close(metadata))
+            part.stream = None
+        self._open = []
+
+    def _close_reasoning(self, out: list[bytes]) -> None:
+        """Text begins, or goes on: what was thought before it is over."""
+        still_open = []
+        for part in self._open:
+            if part.kind == _TEXT:
+                still_open.append(part)
+            elif part.stream is not None:
+                out.append(part.stream.close({"model": self._model}))
+                part.stream = None
+        self._open = still_open
+
+
+def _call_text(delta: Delta, part: _Part) -> str:
+    """The arguments that a delta adds to a tool call, whose id and name are kept."""
+    call = delta.tool_call
+    part.tool_call_id = part.tool_call_id or call.tool_call_id
+    part.name = part.name or call.name
+    return call.arguments_json
