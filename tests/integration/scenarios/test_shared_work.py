@@ -14,6 +14,8 @@ from support.recorder import Recorder, after
 from support.two_targets import ROUTE, model, two_targets
 
 CACHED: dict[str, Any] = {"cache": {"ttl": "5m"}}
+# With another one in reserve a short deadline would be shared between the two.
+ALONE: dict[str, Any] = {**CACHED, "targets": "a/one"}
 HELLO = stream_text(["hel", "lo"])
 SLOW = stream_text(["one ", "two ", "three ", "four"], delay=0.15)
 WHOLE = "one two three four"
@@ -45,7 +47,7 @@ async def test_a_replay_holds_the_reasoning_and_comes_in_few_messages() -> None:
         text_chunk("do"),
         text_chunk("ne"),
     ]
-    shown = {"output": pb.OutputOptions(include_reasoning=True)}
+    shown: dict[str, Any] = {"output": pb.OutputOptions(include_reasoning=True)}
     async with two_targets(stream_chunks(chunks), HELLO, route=CACHED) as pair:
         live = await pair.running.stream(ask(model=ROUTE, **shown))
         replayed = await pair.running.stream(ask(model=ROUTE, **shown))
@@ -169,7 +171,7 @@ async def test_of_shared_calls_one_pays() -> None:
 
 
 async def test_shared_calls_have_deadlines_of_their_own() -> None:
-    async with two_targets(SLOW, HELLO, route=CACHED) as pair:
+    async with two_targets(SLOW, HELLO, route=ALONE) as pair:
         short = asyncio.ensure_future(pair.fail(timeout=0.4))
         long = asyncio.ensure_future(pair.ask(timeout=5.0))
         assert (await short).code is grpc.StatusCode.DEADLINE_EXCEEDED
@@ -178,7 +180,7 @@ async def test_shared_calls_have_deadlines_of_their_own() -> None:
 
 
 async def test_a_short_deadline_that_joins_a_long_call_does_not_shorten_it() -> None:
-    async with two_targets(SLOW, HELLO, route=CACHED) as pair:
+    async with two_targets(SLOW, HELLO, route=ALONE) as pair:
         long = asyncio.ensure_future(pair.ask(timeout=5.0))
         await pair.up_a.wait_requests(1)
         assert (await pair.fail(timeout=0.2)).code is grpc.StatusCode.DEADLINE_EXCEEDED
