@@ -12,7 +12,7 @@ import pytest
 
 from llmgateway_server.domain.answer import Finish, FinishReason, Usage
 from llmgateway_server.domain.coalesce import merge
-from llmgateway_server.domain.events import ProviderEvent, StreamEvent, TextDelta
+from llmgateway_server.domain.events import ProviderEvent, StreamEvent, TextDelta, ToolCallDelta
 from llmgateway_server.providers.anthropic import stream as anthropic
 from llmgateway_server.providers.dialect import Decoder
 from llmgateway_server.providers.gemini import stream as gemini
@@ -238,6 +238,33 @@ def test_googles_counts_are_not_taken_back_by_an_event_without_any(empty: Any) -
         gemini_stream.chunk(finish="STOP", usageMetadata=empty),
     )
     assert events[-2] == COUNTED
+
+
+def arguments_of(events: list[ProviderEvent]) -> str:
+    assert isinstance(events[-1], Finish)
+    assert events[-1].reason is FinishReason.TOOL_CALLS
+    return "".join(event.arguments_json for event in events if isinstance(event, ToolCallDelta))
+
+
+@pytest.mark.parametrize("empty", [None, "", [], {}], ids=repr)
+def test_no_arguments_are_an_empty_object_however_they_are_written(empty: Any) -> None:
+    call = {"index": 0, "id": "a", "function": {"name": "add", "arguments": empty}}
+    assert arguments_of(chat_stream.answered(chat_stream.calls(call), chat_stream.STOP)) == "{}"
+    last = responses_stream.completed(responses_stream.call("add", empty))
+    assert arguments_of(responses_stream.answered(last)) == "{}"
+    block = message_stream.block_start(0, "tool_use", id="a", name="add", input=empty)
+    events, failure = message_stream.fed(
+        message_stream.sse(
+            message_stream.message_start(), block, *message_stream.message_end("tool_use")
+        )
+    )
+    assert failure is None
+    assert arguments_of(events) == "{}"
+    if empty != "":
+        part = {"functionCall": {"name": "add", "args": empty}}
+        assert (
+            arguments_of(gemini_stream.answered(gemini_stream.chunk(part, finish="STOP"))) == "{}"
+        )
 
 
 def test_moonshot_counts_in_the_choice() -> None:

@@ -106,7 +106,7 @@ def test_a_stream_without_an_answer_is_none(data: bytes) -> None:
         b'data: {"candidates": [{"content": {"parts": [{"text": 7}]}}]}\n\n',
         b'data: {"candidates": [{"content": {"parts": [{"text": "\xff"}]}}]}\n\n',
         sse(chunk(call(""))),
-        sse(chunk(call("f", []))),
+        sse(chunk(call("f", [1]))),
         sse(chunk(call("f", 7))),
         b'data: {"candidates": [{"content": {"parts": [{"functionCall": {"name": "f", "args":'
         b' {"a": "\xff"}}}]}}]}\n\n',

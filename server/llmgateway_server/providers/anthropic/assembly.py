@@ -29,6 +29,8 @@ class _Kind(enum.Enum):
     OTHER = enum.auto()
 
 
+# Of servers that imitate the API, some write none so.
+_NO_ARGUMENTS = frozenset({"null", '""', "[]"})
 _KINDS = {"text": _Kind.TEXT, THINKING: _Kind.THINKING, "tool_use": _Kind.CALL}
 
 
@@ -192,7 +194,7 @@ def _arguments(block: Block) -> str:
         text = bytes(block.input).decode()
     except UnicodeDecodeError:
         text = ""
-    if text == "null":
+    if text in _NO_ARGUMENTS:
         return "{}"
     if not text.startswith("{"):
         raise WireError(

@@ -30,6 +30,8 @@ from llmgateway_server.providers.gemini.wire import (
 )
 from llmgateway_server.providers.part_index import PartIndex, PartKind
 
+# Arguments that are none; servers in PHP write an empty object as a list.
+_NO_ARGUMENTS: Final = frozenset({b"", b"null", b"[]"})
 # What an event says that has no counts; it does not take back those of an earlier one.
 _NO_USAGE: Final = frozenset({b"null", b"{}"})
 
@@ -167,7 +169,7 @@ def _arguments(data: bytes) -> str:
         WireError: they are no JSON object.
     """
     value: Any = {}
-    if data and data != b"null":
+    if data not in _NO_ARGUMENTS:
         try:
             value = msgspec.json.decode(data)
         except (ValueError, RecursionError):

@@ -7,7 +7,7 @@ import msgspec
 from llmgateway_server.domain.errors import Reason
 from llmgateway_server.domain.events import ProviderEvent, TextDelta, ToolCallDelta
 from llmgateway_server.providers.dialect import Failure, WireError
-from llmgateway_server.providers.openai_chat.wire import ToolCall
+from llmgateway_server.providers.openai_chat.wire import Function, ToolCall
 from llmgateway_server.providers.part_index import PartIndex
 from llmgateway_server.providers.request_writing import RESPONSE_TOOL
 
@@ -46,12 +46,14 @@ class ToolCalls:
         return any(call.is_answer for call in self._calls)
 
     def add(self, piece: ToolCall, out: list[ProviderEvent]) -> None:
-        """Takes one entry of `tool_calls` and appends the delta it makes."""
+        """Takes one entry of `tool_calls` and appends the delta it makes.
+
+        Raises:
+            WireError: its arguments are none.
+        """
         function = piece.function
         name = (function.name if function is not None else None) or ""
-        arguments = function.arguments if function is not None else None
-        if isinstance(arguments, dict):
-            arguments = msgspec.json.encode(arguments).decode()
+        arguments = _arguments(function) if function is not None else ""
         if not (piece.id or name or arguments):
             return
         call = self._find(piece, name)
@@ -64,7 +66,7 @@ class ToolCalls:
                 out.append(ToolCallDelta(call.part_index, arguments_json=arguments))
             return
         call.id = call.id or piece.id or ""
-        call.arguments += arguments or ""
+        call.arguments += arguments
         if name == RESPONSE_TOOL:
             call.is_answer = True
             call.part_index = self._parts.open()
@@ -84,9 +86,7 @@ class ToolCalls:
         """
         for call in self._calls:
             if call.part_index is None:
-                raise WireError(
-                    Failure(Reason.PROVIDER_PROTOCOL_ERROR, "it sent a tool call without a name")
-                )
+                raise _malformed("it sent a tool call without a name")
             if not call.has_arguments and not call.is_answer:
                 # No arguments are an empty object: what a caller gets is always JSON.
                 out.append(ToolCallDelta(call.part_index, arguments_json="{}"))
@@ -115,3 +115,23 @@ class ToolCalls:
 
     def _by_id(self, call_id: str) -> _OpenCall | None:
         return next((call for call in self._calls if call.id == call_id), None)
+
+
+def _arguments(function: Function) -> str:
+    """The arguments as JSON text, or a piece of it; empty where there are none.
+
+    Raises:
+        WireError: they are no arguments.
+    """
+    arguments = function.arguments
+    if isinstance(arguments, dict):
+        return msgspec.json.encode(arguments).decode()
+    if isinstance(arguments, list):
+        if arguments:
+            raise _malformed("it sent a tool call whose arguments are a list")
+        return ""
+    return arguments or ""
+
+
+def _malformed(message: str) -> WireError:
+    return WireError(Failure(Reason.PROVIDER_PROTOCOL_ERROR, message))

@@ -16,10 +16,13 @@ from msgspec.json import Decoder
 
 
 class Function(Struct, gc=False):
-    """A called function; some servers send its arguments as an object instead of as JSON text."""
+    """A called function.
+
+    Some servers send its arguments as an object instead of as JSON text, and none as a list.
+    """
 
     name: str | None = None
-    arguments: str | dict[str, Any] | None = None
+    arguments: str | dict[str, Any] | list[Any] | None = None
 
 
 class ToolCall(Struct, gc=False):

@@ -46,6 +46,9 @@ def call_arguments(item: Item) -> str:
         ValueError: they are no text.
     """
     data = bytes(item.arguments)
+    if data == b"[]":
+        # How servers in PHP write an empty object.
+        return ""
     if data.startswith(b"{"):
         return data.decode()
     return text_or_empty(msgspec.json.decode(data)) if data else ""
