@@ -299,8 +299,11 @@ class Attempts:
             return None  # it cannot take the request; the refusal stands
         if prospect.place.target in {each.place.target for each in self._tried}:
             return None
-        if not eligible(prospect):
+        is_barred = prospect.state.bar(self._clock.time(), self._tokens) is not None
+        if is_barred or not eligible(prospect):
             return None
+        # What a policy refused is asked of the target named for it, and of nobody else.
+        self._prospects = [prospect]
         return Turn(prospect)
 
     def _chosen(
