@@ -33,7 +33,7 @@ from llmgateway_server.providers.part_index import PartIndex, PartKind
 # Arguments that are none; servers in PHP write an empty object as a list.
 _NO_ARGUMENTS: Final = frozenset({b"", b"null", b"[]"})
 # What an event says that has no counts; it does not take back those of an earlier one.
-_NO_USAGE: Final = frozenset({b"null", b"{}"})
+_NO_USAGE: Final = (msgspec.Raw(b"null"), msgspec.Raw(b"{}"))
 
 
 class Assembly:
@@ -69,7 +69,7 @@ class Assembly:
         """
         if chunk.error is not None:
             raise WireError(failure_in_answer(chunk.error))
-        if chunk.usage_metadata and bytes(chunk.usage_metadata) not in _NO_USAGE:
+        if chunk.usage_metadata and chunk.usage_metadata not in _NO_USAGE:
             self._usage = chunk.usage_metadata
         if chunk.response_id:
             self.answer_id = chunk.response_id
