@@ -94,6 +94,7 @@ class Attempts:
         self._blocked_content = blocked_content
         self._rng = rng
         self._tried: dict[Prospect, _Tried] = {}
+        self._too_small = 0  # tokens; the largest context that the request did not fit into
         self._charges: list[tuple[TargetState, float]] = []
         self._turn: Turn | None = None
 
@@ -316,8 +317,9 @@ class Attempts:
         is_midway: bool,
     ) -> Turn | None:
         now = self._clock.time()
-        window = failed.capabilities.context_window if kind is FailureClass.CONTEXT else None
-        other = self._other(failed, eligible, window)
+        if kind is FailureClass.CONTEXT:
+            self._too_small = max(self._too_small, failed.capabilities.context_window or 0)
+        other = self._other(failed, eligible)
         again = self._once_more(failed, eligible, now)
         if other is not None and self.count + 1 >= self._most:
             # The last attempt is somebody else's, or a healthy target would never be asked.
@@ -337,7 +339,7 @@ class Attempts:
 
     def _once_more(self, prospect: Prospect, eligible: Eligible, now: float) -> Turn | None:
         """A second attempt at a target that may have one, or a first one once it has cooled."""
-        if not eligible(prospect):
+        if not eligible(prospect) or not self._may_fit(prospect):
             return None
         tried = self._tried.get(prospect)
         bar = prospect.state.bar(now, self._tokens)
@@ -356,21 +358,22 @@ class Attempts:
         is_fault = tried is not None and tried.kind is FailureClass.FAULT
         return Turn(prospect, wait, fresh=is_fault)
 
-    def _other(
-        self, failed: Prospect, eligible: Eligible, larger_than: int | None = None
-    ) -> Prospect | None:
+    def _other(self, failed: Prospect, eligible: Eligible) -> Prospect | None:
         """The next candidate that was not asked yet and can be asked at once."""
         now = self._clock.time()
         left = self._left(now)
         for each in self._prospects:
             if each is failed or each in self._tried or not eligible(each):
                 continue
-            window = each.capabilities.context_window
-            if larger_than is not None and window is not None and window <= larger_than:
+            if not self._may_fit(each):
                 continue
             if each.state.bar(now, self._tokens) is None and (each.state.p50 or 0.0) < left:
                 return each
         return None
+
+    def _may_fit(self, prospect: Prospect) -> bool:
+        window = prospect.capabilities.context_window
+        return window is None or window > self._too_small
 
     def _elsewhere(self, turn: Turn, eligible: Eligible) -> Turn | None:
         if turn.last_resort:
