@@ -39,7 +39,8 @@ def failure(reason: Reason, **fields: Any) -> GatewayError:
 class ScriptedTarget(ScriptedProvider):
     """A provider of one model `m` that plays one script a call; the last one for ever.
 
-    `asked` has when each call came, `streams` all that it gave.
+    `asked` has when each call came, `streams` all that it gave; `log` has the calls of all targets
+    of a gateway in their order.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class ScriptedTarget(ScriptedProvider):
         super().__init__()
         self.name = ""
         self.asked: list[float] = []
+        self.log: list[tuple[str, float]] = []
         self.streams: list[ScriptedStream] = []
         self.known = capabilities or Capabilities()
         self._scripts = scripts
@@ -64,6 +66,7 @@ class ScriptedTarget(ScriptedProvider):
         self.opened.append((request, model))
         self.fresh.append(fresh)
         self.asked.append(asyncio.get_running_loop().time())
+        self.log.append((self.name, self.asked[-1]))
         await asyncio.sleep(self._takes)
         if callable(script):
             script = script(request)
@@ -104,8 +107,9 @@ def gateway_with(
         route: More fields of the RouteEntry.
     """
     places = tuple(RouteTarget(Target(name, "m")) for name in targets if name not in outside)
+    log: list[tuple[str, float]] = []
     for name, target in targets.items():
-        target.name = name
+        target.name, target.log = name, log
     entries = [
         ProviderEntry(name, "scripted", True, Timers(), **(providers or {})) for name in targets
     ]
