@@ -128,12 +128,18 @@ class Asking:
 
     async def _hedged(self, turn: Turn, lease: Lease, hedges: HedgeBudget) -> Begun:
         hedges.called()
-        return await hedged(
-            lambda: self._in_own_task(turn, lease),
+        racing: list[Attempt] = []
+        winner, events = await hedged(
+            lambda: self._in_own_task(turn, lease, racing),
             self._hedge_after(turn),
-            lambda: self._second(turn.prospect, hedges),
-            self._lost,
+            lambda: self._second(turn.prospect, hedges, racing),
+            lambda begun: self._lost(begun[0]),
         )
+        for attempt in racing:
+            # Now, since the answer may be whole already, and tells what the loser has cost.
+            if attempt is not winner:
+                self._lost(attempt)
+        return winner, events
 
     def _hedge_after(self, turn: Turn) -> float | None:
         """After how long a second candidate is asked; None: not before the first has ended."""
@@ -141,13 +147,16 @@ class Asking:
             return self._hedge.after
         return turn.prospect.state.p95
 
-    def _second(self, first: Prospect, hedges: HedgeBudget) -> Awaitable[Begun] | None:
+    def _second(
+        self, first: Prospect, hedges: HedgeBudget, racing: list[Attempt]
+    ) -> Awaitable[Begun] | None:
         place = self.attempts.hedge(first, lambda other: self._may_ask(other, hedges))
-        return self._in_own_task(*place) if place is not None else None
+        return self._in_own_task(*place, racing) if place is not None else None
 
-    async def _in_own_task(self, turn: Turn, lease: Lease) -> Begun:
+    async def _in_own_task(self, turn: Turn, lease: Lease, racing: list[Attempt]) -> Begun:
         alarm = Alarm(self.attempts.deadline)
         attempt = self.attempt(turn, lease, turn.prospect.fitted.request)
+        racing.append(attempt)
         try:
             return attempt, await self.started(attempt, alarm)
         except GatewayError as error:
@@ -165,6 +174,6 @@ class Asking:
         most = self._hedge.max_cost_nano_usd if self._hedge is not None else 0
         return cost is not None and cost <= most and hedges.take()
 
-    def _lost(self, begun: Begun) -> None:
-        self.burn(begun[0])
-        begun[0].close()
+    def _lost(self, attempt: Attempt) -> None:
+        self.burn(attempt)
+        attempt.close()
