@@ -218,7 +218,7 @@ class RawGrpc:
             await self._until(lambda: self.is_closed)
 
     async def __aenter__(self) -> Self:
-        sock = self._sock or socket.socket()
+        sock = self._sock or socket.socket(proto=socket.IPPROTO_TCP)
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, self._address)
         self._reader, self._writer = await asyncio.open_connection(sock=sock)

@@ -217,7 +217,7 @@ class Upstream:
         loop = asyncio.get_running_loop()
         listener = self._listener
         if listener is None:
-            listener = socket.socket()
+            listener = socket.socket(proto=socket.IPPROTO_TCP)  # or asyncio sets no TCP_NODELAY
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(("127.0.0.1", 0))
         self._server = await loop.create_server(
