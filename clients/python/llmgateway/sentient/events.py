@@ -164,24 +164,27 @@ class EventStream:
     def _write(self, message: GenerateStreamResponse, out: list[bytes]) -> None:
         """One chunk for each part that grew, in the order in which they first did."""
         grown: dict[int, _Part] = {}
+        part: _Part | None = None
+        at = 0
         for delta in message.deltas:
             index = delta.part_index
-            part = grown.get(index) or self._part(index, delta)
+            if part is None or index != at:
+                part = self._parts.get(index) or self._begin_part(index, delta)
+                if part is None:
+                    continue
+                at, grown[index] = index, part
             text = delta.text or delta.reasoning or _call_text(delta, part)
             if text:
                 part.fresh.append(text)
-                grown[index] = part
         for part in grown.values():
-            if part.kind != _TOOL_CALL:
+            if part.fresh and part.kind != _TOOL_CALL:
                 self._chunk(part, out)
 
-    def _part(self, index: int, delta: Delta) -> _Part:
-        part = self._parts.get(index)
-        if part is None:
-            kind = delta.WhichOneof("delta")
-            part = _Part(kind or "")
-            if kind is not None:  # else of a kind newer than this client
-                self._parts[index] = part
+    def _begin_part(self, index: int, delta: Delta) -> _Part | None:
+        kind = delta.WhichOneof("delta")
+        if kind is None:  # newer than this client
+            return None
+        part = self._parts[index] = _Part(kind)
         return part
 
     def _chunk(self, part: _Part, out: list[bytes]) -> None:

@@ -13,6 +13,11 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _LETTERS_AND_DIGITS = "0123456789" + _LETTERS
 
 
+def ulid(value: int) -> bytes:
+    """The 26 characters of a ULID, from its 128 bits."""
+    return b"".join(_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10))
+
+
 def clock_ms() -> int:
     """Milliseconds since 1970."""
     return time.time_ns() // 1_000_000
@@ -50,7 +55,7 @@ class UlidSequence:
         # All but the last two characters change only with the time or every 1,024 ids.
         if ms > self._ms or not low:
             self._ms = max(ms, self._ms)
-            self._prefix = _encode(self._ms << 70 | count >> 10)
+            self._prefix = ulid(self._ms << 80 | count)[:-2]
         return self._prefix + _PAIRS[low]
 
 
@@ -62,8 +67,3 @@ def stream_id() -> str:
         rest, digit = divmod(rest, 36)
         letters.append(_LETTERS_AND_DIGITS[digit])
     return "".join(letters)
-
-
-def _encode(value: int) -> bytes:
-    """The leading 24 characters of an id, of its leading 118 bits."""
-    return b"".join(_PAIRS[value >> shift & 1023] for shift in range(110, -1, -10))
