@@ -2,18 +2,36 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
 
+from llmgateway.v1 import generation_service_pb2_grpc
 from support.fault_table.calling import check, streamed
 from support.fault_table.expected import LATE, TIMEOUT, interrupted
 from support.fault_table.row import MakePlace, Place, Row
-from support.gateway import KEY, MODEL, ask, compatible, gateway_from, gateway_to, until
+from support.gateway import (
+    KEY,
+    MODEL,
+    Failed,
+    ask,
+    compatible,
+    gateway_from,
+    gateway_to,
+    text_of,
+    until,
+)
 from support.grpc_raw import RawGrpc, frame_message
+from support.name_server import name_server
 from support.namespace import Namespace, namespace, why_not
 from support.openai import CONTENT, FAULTS, stream_text
+from support.process import server
 from support.upstream import Script, Upstream
 
 pytestmark = pytest.mark.netns
@@ -116,3 +134,64 @@ async def test_a_caller_whose_host_vanishes(there: Namespace) -> None:
             assert running.gateway.gate.in_flight == 0
             assert not client.is_closed
     assert len(upstream.requests) == 1
+
+
+CONFIG = """\
+server: {{listen: "{there}:0", insecure: true}}
+providers:
+"""
+PROVIDER = """\
+  {name}:
+    dialect: openai_chat
+    base_url: http://{host}:{port}/v1
+    timeouts: {{connect: 800ms}}
+"""
+
+
+@pytest.mark.fault("U3")
+async def test_a_name_server_that_misbehaves(there: Namespace, tmp_path: Path) -> None:
+    """The system's own resolver, asking a server of ours; nobody else waits for it."""
+    listener = socket.socket(proto=socket.IPPROTO_TCP)
+    listener.bind((there.here, 0))
+    port = listener.getsockname()[1]
+    config = tmp_path / "gateway.yaml"
+    names = ["unknown", "empty", "silent", "slow", "good"]
+    text = CONFIG.format(there=there.there)
+    for name in ("first", *names):
+        text += PROVIDER.format(name=name, host=f"{name}.example", port=port)
+    config.write_text(text)
+    async with (
+        Upstream(stream_text(["fine"]), listener=listener) as upstream,
+        name_server(there.name_server(), there.here, slow=0.3),
+        server("--config", str(config), within=there.within(tmp_path)) as process,
+        grpc.aio.insecure_channel(process.address) as channel,
+    ):
+        stub = generation_service_pb2_grpc.GenerationServiceStub(channel)
+        # What a process does only once is not what is timed here.
+        assert (await asked(stub, "first"))[0] == "fine"
+        ended = await asyncio.gather(*map(partial(asked, stub), names))
+    endings = dict(zip(names, ended, strict=True))
+    seen = {name: (words, attempts) for name, (words, attempts, _) in endings.items()}
+    assert seen == {
+        "unknown": ("PROVIDER_ERROR", 2),
+        "empty": ("PROVIDER_ERROR", 2),
+        "silent": ("PROVIDER_TIMEOUT", 1),
+        "slow": ("fine", 1),
+        "good": ("fine", 1),
+    }
+    assert len(upstream.requests) == 3
+    took = {name: seconds for name, (_, _, seconds) in endings.items()}
+    assert took["good"] < took["slow"] < took["silent"]
+
+
+async def asked(stub: Any, provider: str) -> tuple[str, int, float]:
+    """A call's text or the reason of its failure, its attempts, and the seconds that it took."""
+    began = asyncio.get_running_loop().time()
+    call = stub.GenerateStream(ask(model=f"{provider}/tiny"), timeout=20)
+    try:
+        words = text_of([message async for message in call])
+    except grpc.aio.AioRpcError as error:
+        words = Failed(error).reason
+    took = asyncio.get_running_loop().time() - began
+    trailers = dict(await call.trailing_metadata())
+    return words, int(trailers["x-llmgateway-attempts"]), took

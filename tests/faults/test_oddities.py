@@ -1,13 +1,18 @@
 """What looks odd and is no fault: one attempt, the exact text, numbers that make sense."""
 
+import asyncio
 import logging
-from typing import NamedTuple
+import socket
+import threading
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import pytest
 
 from support.fault_table import scripts
 from support.fault_table.calling import streamed
-from support.gateway import KEY, MODEL, gateway_to, until
+from support.gateway import KEY, MODEL, compatible, gateway_from, gateway_to, until
 from support.openai import CONTENT, FAULTS, stream_text
 from support.upstream import Conn, Script, Upstream
 
@@ -111,3 +116,31 @@ async def test_of_a_giant_line_no_more_is_read_than_a_line_may_have() -> None:
     assert len(sent) == 2
     # A line of 1 MiB, and what socket buffers on both sides hold.
     assert max(sent) < 16 * 1024 * 1024
+
+
+@pytest.mark.fault("U3")
+async def test_names_that_are_never_found_hold_up_nobody_else() -> None:
+    """More of them than any pool has threads."""
+    others, over = socket.getaddrinfo, threading.Event()
+
+    def getaddrinfo(host: Any, *args: Any, **options: Any) -> Sequence[Any]:
+        if host.endswith(".example"):
+            over.wait(20)
+        return others(host, *args, **options)
+
+    dead = [f"dead{number}" for number in range(40)]
+    async with Upstream(stream_text(["fine"])) as upstream:
+        providers = {name: compatible(f"http://{name}.example/v1") for name in dead}
+        providers["up"] = compatible(f"http://localhost:{upstream.port}/v1")
+        async with gateway_from({"providers": providers}) as running:
+            with patch.object(socket, "getaddrinfo", getaddrinfo):
+                waiting = [
+                    asyncio.ensure_future(streamed(running, f"{name}/tiny", 1.0)) for name in dead
+                ]
+                await until(lambda: running.gateway.gate.in_flight == len(dead))
+                ending = await streamed(running, MODEL)
+                assert not any(task.done() for task in waiting)
+                endings = await asyncio.gather(*waiting)
+                over.set()
+    assert ending.text == "fine"
+    assert {each.failure and each.failure.reason for each in endings} == {"DEADLINE_EXCEEDED"}

@@ -19,6 +19,7 @@ from pathlib import Path
 
 _CLONE_NEWNET = 0x40000000
 # For tests of network devices (RFC 2544), so nobody's. Each process has four addresses of its own.
+_RESOLVER = "127.0.0.1"
 _NETWORK = ipaddress.ip_network("198.18.0.0/15")
 
 
@@ -56,8 +57,7 @@ class Namespace:
 
     def tcp_socket(self) -> socket.socket:
         """A TCP socket of the far side."""
-        with ThreadPoolExecutor(1) as pool:
-            return pool.submit(self._made_there).result()
+        return self._socket(socket.SOCK_STREAM, socket.IPPROTO_TCP)
 
     def listener(self) -> socket.socket:
         """A socket that is bound to a port there."""
@@ -65,13 +65,35 @@ class Namespace:
         made.bind((self.there, 0))
         return made
 
-    def _made_there(self) -> socket.socket:
+    def name_server(self) -> socket.socket:
+        """A socket that is bound to where processes there ask for names; see `within`."""
+        made = self._socket(socket.SOCK_DGRAM, socket.IPPROTO_UDP)
+        made.bind((_RESOLVER, 53))
+        return made
+
+    def within(self, directory: Path) -> tuple[str, ...]:
+        """What to put before a command so that it runs there, and asks `name_server` for names.
+
+        Args:
+            directory: for a file that stands in for the system's own while the command runs.
+        """
+        file = directory / "resolv.conf"
+        file.write_text(f"nameserver {_RESOLVER}\noptions timeout:5 attempts:1\n")
+        script = f'mount --bind "$0" /etc/resolv.conf && exec ip netns exec {self._name} "$@"'
+        return ("unshare", "--mount", "sh", "-c", script, str(file))
+
+    def _socket(self, kind: socket.SocketKind, protocol: int) -> socket.socket:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(self._made_there, kind, protocol).result()
+
+    def _made_there(self, kind: socket.SocketKind, protocol: int) -> socket.socket:
         # The thread that goes in ends, so it need not come back.
         libc = ctypes.CDLL(None, use_errno=True)
         with Path(f"/run/netns/{self._name}").open("rb") as file:
             if libc.setns(file.fileno(), _CLONE_NEWNET) != 0:
                 raise OSError(ctypes.get_errno(), "setns")
-        return socket.socket()
+        # Without its protocol asyncio would not set TCP_NODELAY.
+        return socket.socket(type=kind, proto=protocol)
 
 
 @contextmanager

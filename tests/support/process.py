@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -61,10 +61,14 @@ async def run(
 
 @asynccontextmanager
 async def server(
-    *arguments: str, environment: Mapping[str, str] | None = None
+    *arguments: str, environment: Mapping[str, str] | None = None, within: Sequence[str] = ()
 ) -> AsyncIterator[ServerProcess]:
-    """A running server; killed at the end of the block if it still runs."""
+    """A running server; killed at the end of the block if it still runs.
+
+    `within` is a command that runs the command that follows it.
+    """
     process = await asyncio.create_subprocess_exec(
+        *within,
         *_COMMAND,
         "serve",
         *arguments,

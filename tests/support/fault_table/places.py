@@ -5,7 +5,8 @@ import datetime as dt
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -21,7 +22,7 @@ from support.upstream import Upstream
 _SOON = {"connect": "300ms"}
 _LONG_AGO = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 
-Resolve = Callable[[], Awaitable[Sequence[Any]]]
+Resolve = Callable[[threading.Event], Sequence[Any]]
 
 
 @asynccontextmanager
@@ -42,39 +43,38 @@ async def _nowhere() -> AsyncIterator[Place]:
 
 
 def _named(resolve: Resolve) -> MakePlace:
-    """A place by name, with a resolver of its own in the event loop."""
+    """A place by name, with a resolver of its own."""
 
     @asynccontextmanager
     async def place() -> AsyncIterator[Place]:
-        loop = asyncio.get_running_loop()
-        others = loop.getaddrinfo
+        others = socket.getaddrinfo
+        over = threading.Event()
 
-        async def getaddrinfo(host: Any, *args: Any, **options: Any) -> Sequence[Any]:
-            if host == "stub.example":
-                return await resolve()
-            return await others(host, *args, **options)
+        def getaddrinfo(host: Any, *args: Any, **options: Any) -> Sequence[Any]:
+            return resolve(over) if host == "stub.example" else others(host, *args, **options)
 
-        with patch.object(loop, "getaddrinfo", getaddrinfo):
+        with patch.object(socket, "getaddrinfo", getaddrinfo):
             yield Place("http://stub.example/v1")
+            over.set()
 
     return place
 
 
-async def _unknown() -> Sequence[Any]:
+def _unknown(_: threading.Event) -> Sequence[Any]:
     raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 
-async def _unavailable() -> Sequence[Any]:
+def _unavailable(_: threading.Event) -> Sequence[Any]:
     raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
 
-async def _empty() -> Sequence[Any]:
+def _empty(_: threading.Event) -> Sequence[Any]:
     return []
 
 
-async def _never() -> Sequence[Any]:
-    never: asyncio.Future[Sequence[Any]] = asyncio.get_running_loop().create_future()
-    return await never
+def _never(over: threading.Event) -> Sequence[Any]:
+    over.wait(10)
+    return []
 
 
 def _by_tls(host: str, *, trusted: bool = True, expired: bool = False) -> MakePlace:

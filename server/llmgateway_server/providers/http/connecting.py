@@ -12,13 +12,12 @@ import aiohappyeyeballs
 import httpx
 
 from llmgateway_server.providers.http.connection import Connection
+from llmgateway_server.providers.http.resolving import AddrInfo, resolve
 
 # Seconds for which a name's addresses are remembered; short enough to follow a failover in DNS.
 _REMEMBER = 10.0
 # RFC 8305 section 8: how long an address may take before the next one is tried beside it.
 _ATTEMPT_DELAY = 0.25
-
-_AddrInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]
 
 
 class Origin(NamedTuple):
@@ -34,7 +33,7 @@ class Connector:
 
     def __init__(self, ssl_context: ssl.SSLContext) -> None:
         self._ssl_context = ssl_context
-        self._lookups: dict[tuple[str, int], asyncio.Task[list[_AddrInfo]]] = {}
+        self._lookups: dict[tuple[str, int], asyncio.Task[list[AddrInfo]]] = {}
 
     async def connect(self, origin: Origin, seconds: float | None) -> Connection:
         """A connection, with TLS where the origin wants it.
@@ -84,31 +83,23 @@ class Connector:
             raise
         return connection
 
-    async def _addresses(self, host: str, port: int) -> list[_AddrInfo]:
+    async def _addresses(self, host: str, port: int) -> list[AddrInfo]:
         """The addresses of a name; a thousand streams that begin together ask once."""
         key = (host, port)
         lookup = self._lookups.get(key)
         if lookup is None:
             loop = asyncio.get_running_loop()
-            lookup = loop.create_task(_resolve(host, port))
+            lookup = loop.create_task(resolve(host, port))
             self._lookups[key] = lookup
             lookup.add_done_callback(lambda task: self._resolved(key, task))
         # Whoever asked first may be cancelled; the others still wait for the answer.
         return await asyncio.shield(lookup)
 
-    def _resolved(self, key: tuple[str, int], lookup: asyncio.Task[list[_AddrInfo]]) -> None:
+    def _resolved(self, key: tuple[str, int], lookup: asyncio.Task[list[AddrInfo]]) -> None:
         if lookup.cancelled() or lookup.exception() is not None:
             del self._lookups[key]
         else:
             asyncio.get_running_loop().call_later(_REMEMBER, self._lookups.pop, key, None)
-
-
-async def _resolve(host: str, port: int) -> list[_AddrInfo]:
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    if not found:
-        raise socket.gaierror(socket.EAI_NONAME, "no address")
-    return found  # type: ignore[return-value]
 
 
 def _words(exc: Exception) -> str:
