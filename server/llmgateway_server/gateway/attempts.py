@@ -324,11 +324,13 @@ class Attempts:
         if other is not None and self.count + 1 >= self._most:
             # The last attempt is somebody else's, or a healthy target would never be asked.
             again = None
-        if kind is FailureClass.BACKPRESSURE:
-            asked = error.retry_after
-            if again is not None and asked is not None and asked <= self._patience:
-                return again
-        elif again is not None and not error.unsent and not is_midway:
+        asked = error.retry_after
+        if asked is not None:
+            # A wait that is asked for, by a 429 or a 503, is waited out only by the patient.
+            is_next = asked <= self._patience
+        else:
+            is_next = kind is not FailureClass.BACKPRESSURE
+        if again is not None and is_next and not error.unsent and not is_midway:
             return again
         if other is not None:
             return Turn(other)

@@ -6,7 +6,8 @@ import grpc
 import pytest
 
 from support.gateway import KEY, compatible, failure_of, gateway_from
-from support.openai import FAULTS, error_chunk, role_chunk, start_stream, stream_text
+from support.openai import FAULTS, error, error_chunk, role_chunk, start_stream, stream_text
+from support.openai.errors import HTTP_ERRORS
 from support.recorder import Recorder, after
 from support.two_targets import ROUTE, two_targets
 from support.upstream import Conn, Upstream
@@ -196,3 +197,13 @@ async def test_a_slow_answer_at_the_first_is_not_cut_off_by_failures_elsewhere()
         assert (answered.text, answered.attempts) == ("abcd", 1)
     async with two_targets(after(0.9, HELLO), HELLO, provider=timers) as pair:
         assert (await pair.ask()).provider == "b"
+
+
+async def test_a_fault_that_asks_for_a_wait_is_answered_by_the_other_at_once() -> None:
+    """Pain 31: a Retry-After beside a 503 is honoured too, and not by letting the caller wait."""
+    waits = error(502, HTTP_ERRORS["http_502"].body, {"retry-after": "30"})
+    async with two_targets(waits, HELLO) as pair:
+        began = asyncio.get_running_loop().time()
+        answered = await pair.ask()
+        assert asyncio.get_running_loop().time() - began < AT_ONCE
+        assert (answered.provider, answered.attempts, pair.a.count) == ("b", 2, 1)
