@@ -183,6 +183,12 @@ def test_the_tool_choice_is_said(choice: ToolChoice, expected: dict[str, Any]) -
     assert chosen == expected
 
 
+@pytest.mark.parametrize("mode", [ToolMode.AUTO, ToolMode.NONE])
+def test_there_is_no_choice_where_there_are_no_tools(mode: ToolMode) -> None:
+    choice = ToolChoice(mode=mode, parallel_tool_calls=False)
+    assert body(replace(ASK, tool_choice=choice)) == body(ASK)
+
+
 def test_system_messages_have_the_role_that_the_server_knows() -> None:
     system = Message(Role.SYSTEM, (TextPart("Be brief."),))
     assert messages(system) == [{"role": "system", "content": "Be brief."}]

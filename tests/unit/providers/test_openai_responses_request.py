@@ -194,6 +194,12 @@ def test_the_tool_choice_is_said(choice: ToolChoice, expected: dict[str, Any]) -
     assert chosen == expected
 
 
+@pytest.mark.parametrize("mode", [ToolMode.AUTO, ToolMode.NONE])
+def test_there_is_no_choice_where_there_are_no_tools(mode: ToolMode) -> None:
+    choice = ToolChoice(mode=mode, parallel_tool_calls=False)
+    assert body(replace(ASK, tool_choice=choice)) == body(ASK)
+
+
 @pytest.mark.parametrize("name", ["reasoning", "text"])
 def test_an_option_that_is_an_object_is_added_to_ours(name: str) -> None:
     options: dict[str, dict[str, str]] = {

@@ -160,7 +160,8 @@ def _tool_fields(request: GenerationRequest, capabilities: Capabilities) -> Json
         tools.append(_response_tool(request.output))
         named = {"type": "function", "function": {"name": RESPONSE_TOOL}}
         fields["tool_choice"] = "required" if may_call_instead(request) else named
-    return {"tools": tools, **fields} if tools else fields
+    # The API refuses a choice of no tools; there is none to make.
+    return {"tools": tools, **fields} if tools else {}
 
 
 def _response_tool(output: Output) -> Json:

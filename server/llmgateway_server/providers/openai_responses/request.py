@@ -174,7 +174,8 @@ def _tool_fields(request: GenerationRequest, *, by_tool: bool) -> Json:
         )
         named = {"type": "function", "name": RESPONSE_TOOL}
         fields["tool_choice"] = "required" if may_call_instead(request) else named
-    return {"tools": tools, **fields} if tools else fields
+    # The API refuses a choice of no tools; there is none to make.
+    return {"tools": tools, **fields} if tools else {}
 
 
 def _tool(tool: Tool, number: int) -> Json:
