@@ -123,6 +123,7 @@ class Outcome:
 async def call(
     gateway: Gateway,
     *,
+    route: str = ROUTE,
     recovery: RecoveryMode | None = None,
     sampling: Sampling | None = None,
     within: float = 60.0,
@@ -132,7 +133,7 @@ async def call(
     outcome = Outcome()
     outcome.began = loop.time()
     request = GenerationRequest(
-        ROUTE, (Message(Role.USER, (TextPart("hi"),)),), sampling=sampling or Sampling()
+        route, (Message(Role.USER, (TextPart("hi"),)),), sampling=sampling or Sampling()
     )
     try:
         answering = await gateway.generate(request, CallOptions(loop.time() + within, recovery))

@@ -110,7 +110,8 @@ class Gate:
 
     def pushed_back(self) -> None:
         """A provider answered 429 or 529."""
-        self._limit.pushed_back(self._clock.time())
+        if self._is_in_use:
+            self._limit.pushed_back(self._clock.time())
 
     def first_token(self, seconds: float, usual: float | None) -> None:
         """A call's first token came.
@@ -119,7 +120,16 @@ class Gate:
             seconds: How long it took.
             usual: How long it usually takes there, None where that is not known.
         """
-        self._limit.first_token(seconds, usual, self._clock.time())
+        if self._is_in_use:
+            self._limit.first_token(seconds, usual, self._clock.time())
+
+    @property
+    def _is_in_use(self) -> bool:
+        """Whether there are calls enough inside for the limit to matter, at least half of it.
+
+        Otherwise one provider that pushes back would shut the gate for the calls of all others.
+        """
+        return 2 * self._in_flight >= self._limit.value
 
     def _has_room(self, *, is_batch: bool) -> bool:
         limit = self._limit.value
