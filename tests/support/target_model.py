@@ -130,8 +130,9 @@ class TargetModel:
         elif kind is FailureClass.MISSING:
             self.rest(Shut.DISABLED, now + 60)
         elif kind is FailureClass.BACKPRESSURE:
-            wait = retry_after if retry_after is not None else min(8.0, 2.0**self.pushed_back)
-            self.pushed_back += 1
+            self.pushed_back += self.rest_until <= now
+            usual = min(8.0, 2.0 ** max(self.pushed_back - 1, 0))
+            wait = retry_after if retry_after is not None else usual
             self.rest(Shut.COOLING, now + min(wait, 3600.0))
 
     def rest(self, why: Shut, until: float) -> None:

@@ -187,10 +187,13 @@ class TargetState:
         """Leaves the target alone for as long as its failure asks for."""
         match kind:
             case FailureClass.BACKPRESSURE:
+                if self.rest_until <= now:
+                    # Calls that are turned away together are one sign, not many.
+                    self._pushed_back += 1
                 wait = retry_after
                 if wait is None:
-                    wait = min(LONGEST, BACKPRESSURE_BASE * 2 ** min(self._pushed_back, 8))
-                self._pushed_back += 1
+                    doublings = min(max(self._pushed_back - 1, 0), 8)
+                    wait = min(LONGEST, BACKPRESSURE_BASE * 2**doublings)
                 self._rest_till(now + min(wait, _LONGEST_COOLDOWN), Shut.COOLING)
             case FailureClass.CREDENTIAL:
                 self._standing.refused_key(now)
