@@ -99,7 +99,7 @@ def test_checks_are_an_interval_apart_give_or_take_a_fifth(draws: list[float]) -
         return draws[number % len(draws)]
 
     async def body(_: Targets) -> None:
-        await asyncio.sleep(120)
+        await asyncio.sleep(130)
 
     checking(body, rng=drawn, p=provider)
     apart = [after - before for before, after in pairwise([0.0, *provider.asked])]
