@@ -13,7 +13,7 @@ import pytest
 
 from llmgateway_server.domain.catalog import ProviderState
 from support.openai import FAULTS, stream_text
-from support.recorder import Recorder, until_then
+from support.recorder import Recorder, after, until_then
 from support.two_targets import Pair, two_targets
 
 HELLO = stream_text(["hel", "lo"])
@@ -88,3 +88,26 @@ async def test_both_down_fails_fast_and_asks_little() -> None:
         assert sorted(took)[calls // 2] < 0.010
         # One last resort a second and a target.
         assert pair.a.count + pair.b.count - spent <= 2 * (elapsed + 1)
+
+
+async def test_a_half_open_breaker_lets_one_probe_in_at_a_time() -> None:
+    """What others get wrong: half-open lets everybody in, or the cool-down ends for all at once."""
+    breaker = {"breaker": {"consecutive": 2, "open": "200ms", "ramp": "0s"}}
+    async with two_targets(FAULTS["http_502"], HELLO, provider_a=breaker) as pair:
+        await pair.ask()
+        await asyncio.sleep(0.3)
+        pair.up_a.script = Recorder(after(0.3, HELLO))
+        asked = len(pair.up_a.requests)
+        answers = await asyncio.gather(*(pair.ask() for _ in range(20)))
+        assert [answered.provider for answered in answers].count("a") == 1
+        assert len(pair.up_a.requests) - asked == 1
+
+
+async def test_a_worker_that_was_busy_is_back_once_it_is_idle() -> None:
+    """Pain 28: a single busy worker's 503s kept its breaker open after it had become idle."""
+    async with two_targets(FAULTS["http_503"], HELLO) as pair:
+        answers = await asyncio.gather(*(pair.ask() for _ in range(30)))
+        assert {answered.provider for answered in answers} == {"b"}
+        pair.up_a.script = HELLO
+        await asyncio.sleep(1.2)
+        assert (await pair.ask()).provider == "a"
