@@ -7,7 +7,7 @@ send(stream.finish())          # or, if the call failed: send(stream.fail(error)
 
 | of the gateway | events |
 |---|---|
-| a part of text | one stream of `chunked.text`, open until the answer ends |
+| text | one stream of `chunked.text`, open until the answer ends |
 | a part of reasoning | the same under its own name; closed when text follows |
 | the finish | TOOL_CALL for each, USAGE, ROUTE (`atomic.json`), after the streams' last chunks |
 | CONTINUED | nothing: the text goes on |
@@ -16,8 +16,12 @@ send(stream.finish())          # or, if the call failed: send(stream.fail(error)
 | a heartbeat | a comment, `: ping` |
 
 Metadata of a chunk: `model` and `is_first_chunk`. Of a stream's last chunk, whose text is a space
-that is none of the answer's: `model`, and for the last stream of text `tokens` (the output's, where
-known) and `finish_reason`, which is also "error" or "restarted".
+that is none of the answer's: `model`, and for text `tokens` (the output's, where known) and
+`finish_reason`, which is also "error" or "restarted".
+
+All parts of text share the stream, as they follow one another: what stands between them, such as a
+continuation that thinks first, does not break it. Only a part that still grows after a later one
+took over, which the contract allows, goes on in a stream of its own.
 """
 
 from __future__ import annotations
@@ -69,13 +73,14 @@ _TOOL_CALL = "tool_call"
 class _Part:
     """One part of the answer; its first delta decides the kind."""
 
-    __slots__ = ("fresh", "kind", "name", "stream", "tool_call_id")
+    __slots__ = ("fresh", "is_overtaken", "kind", "name", "stream", "tool_call_id")
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self.fresh: list[str] = []
         """Text that is not written yet; of a tool call, its arguments so far."""
         self.stream: TextStream | None = None
+        self.is_overtaken = False
         self.tool_call_id = ""
         self.name = ""
 
@@ -99,7 +104,11 @@ class EventStream:
         self._options = options
         self._frames = Frames(source, ids or UlidSequence())
         self._parts: dict[int, _Part] = {}
-        self._open: list[_Part] = []
+        # What is open: streams of text, the answer's own first, and parts of reasoning, which are
+        # always younger.
+        self._texts: list[TextStream] = []
+        self._thoughts: list[_Part] = []
+        self._latest: _Part | None = None
         self._sent: list[str] = []
         self._response_id = ""
         self._model = ""
@@ -190,17 +199,35 @@ class EventStream:
     def _chunk(self, part: _Part, out: list[bytes]) -> None:
         text = "".join(part.fresh)
         part.fresh.clear()
-        is_text = part.kind == _TEXT
-        if is_text:
-            self._close_reasoning(out)
-        stream = part.stream
-        if stream is None:
-            options = self._options
-            name = options.text_event_name if is_text else options.reasoning_event_name
-            stream = part.stream = self._frames.text_stream(name, {"model": self._model})
-            self._open.append(part)
-            self._sent.append(stream.stream_id)
+        if part.kind == _TEXT:
+            # Text begins, or goes on: what was thought before it is over.
+            self._close_thoughts(out)
+            stream = part.stream or self._text_stream(part)
+        else:
+            stream = part.stream or self._thought_stream(part)
         out.append(stream.chunk(text))
+
+    def _text_stream(self, part: _Part) -> TextStream:
+        before = self._latest
+        if before is None or before.stream is None or part.is_overtaken:
+            part.stream = self._begin_stream(self._options.text_event_name)
+            self._texts.append(part.stream)
+        else:
+            part.stream, before.stream = before.stream, None
+            before.is_overtaken = True
+        if not part.is_overtaken:
+            self._latest = part
+        return part.stream
+
+    def _thought_stream(self, part: _Part) -> TextStream:
+        part.stream = self._begin_stream(self._options.reasoning_event_name)
+        self._thoughts.append(part)
+        return part.stream
+
+    def _begin_stream(self, name: str) -> TextStream:
+        stream = self._frames.text_stream(name, {"model": self._model})
+        self._sent.append(stream.stream_id)
+        return stream
 
     def _recover(self, recovery: Recovery, out: list[bytes]) -> None:
         self._route = route = recovery.route
@@ -230,28 +257,22 @@ class EventStream:
 
     def _close(self, finish_reason: str, out: list[bytes]) -> None:
         """The last chunks of all open streams, in the order in which they were opened."""
-        last_text = next((part for part in reversed(self._open) if part.kind == _TEXT), None)
-        for part in self._open:
-            metadata: dict[str, str | int] = {"model": self._model}
-            if part is last_text:
-                if self._usage is not None:
-                    metadata["tokens"] = self._usage.output_token_count
-                metadata["finish_reason"] = finish_reason
-            if part.stream is not None:
-                out.append(part.stream.close(metadata))
-            part.stream = None
-        self._open = []
+        metadata: dict[str, str | int] = {"model": self._model}
+        if self._usage is not None:
+            metadata["tokens"] = self._usage.output_token_count
+        metadata["finish_reason"] = finish_reason
+        for stream in self._texts:
+            out.append(stream.close(metadata))
+            metadata = {"model": self._model}
+        self._texts, self._latest = [], None
+        self._close_thoughts(out)
 
-    def _close_reasoning(self, out: list[bytes]) -> None:
-        """Text begins, or goes on: what was thought before it is over."""
-        still_open = []
-        for part in self._open:
-            if part.kind == _TEXT:
-                still_open.append(part)
-            elif part.stream is not None:
+    def _close_thoughts(self, out: list[bytes]) -> None:
+        for part in self._thoughts:
+            if part.stream is not None:
                 out.append(part.stream.close({"model": self._model}))
                 part.stream = None
-        self._open = still_open
+        self._thoughts = []
 
 
 def _call_text(delta: Delta, part: _Part) -> str:

@@ -8,7 +8,7 @@ U+2029 (florimondmanca/httpx-sse#34), so these are escaped.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from json.encoder import encode_basestring
 
 from llmgateway.sentient.ulid import UlidSequence, stream_id
@@ -52,10 +52,6 @@ class Frames:
     def text_stream(self, name: str, metadata: Metadata | None = None) -> TextStream:
         """A new stream of text; `metadata` goes with all its chunks, and tells the first one."""
         return TextStream(name, self._source, self._ids, metadata)
-
-    def text_block(self, name: str, text: str) -> bytes:
-        """A whole text in one event."""
-        return self._atomic("atomic.textblock", name, json_text(text))
 
     def document(self, name: str, content: Mapping[str, object]) -> bytes:
         """A JSON object."""
@@ -117,7 +113,7 @@ class TextStream:
         )
 
 
-def json_text(value: str | bool | Mapping[str, object] | Sequence[object] | None) -> str:
+def json_text(value: object) -> str:
     """Compact JSON, what is not ASCII left as it is."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 

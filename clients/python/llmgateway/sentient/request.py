@@ -120,7 +120,7 @@ class End(BaseModel):
 
 
 ResponseEvent = Annotated[
-    TextBlock | TextChunk | Document | End, Field(discriminator="content_type")
+    Document | TextBlock | TextChunk | End, Field(discriminator="content_type")
 ]
 
 
@@ -205,7 +205,11 @@ def _is_json(content_type: str) -> bool:
 
 
 def _json(body: bytes) -> object:
-    return json.loads(body, parse_constant=_reject) if body else None
+    value = json.loads(body, parse_constant=_reject) if body else None
+    if b"\\u" in body or b"\xed" in body:
+        # Maybe half a surrogate pair, of a text that was cut inside an emoji.
+        return json.loads(wire(json_text(value)))
+    return value
 
 
 def _reject(constant: str) -> None:
