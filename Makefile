@@ -2,7 +2,7 @@
 # Python 3.11 to 3.14, and nothing is written outside this folder but pip's own cache.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-codegen demo run test test-all test-long bench bench-peers check lint e2e generate lock clean
+.PHONY: help setup setup-codegen demo run test test-all test-long faults bench bench-peers check lint e2e generate lock clean
 
 PYTHON ?= python3
 export PYTHON
@@ -38,8 +38,11 @@ demo: setup ## Stream one answer of a real model through the gateway; no key nee
 run: setup ## Serve the embedded model on 127.0.0.1:50051 until Ctrl-C
 	@exec $(BIN)/llmgateway-server serve --demo --listen 127.0.0.1:50051
 
-test: lint ## Quick checks, then unit, integration and contract tests
-	$(BIN)/pytest -m "not long" tests/unit tests/integration tests/contract
+test: lint ## Quick checks, then unit, integration and contract tests and the faults
+	$(BIN)/pytest -m "not long" tests/unit tests/integration tests/contract tests/faults
+
+faults: setup ## Play the table of faults: what upstreams and callers do wrong (a minute)
+	$(BIN)/pytest -q tests/faults
 
 e2e: setup
 	$(BIN)/pytest -m "not long" tests/e2e
