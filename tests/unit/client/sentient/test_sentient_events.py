@@ -259,6 +259,21 @@ def test_a_restart_before_anything_was_shown_is_not_told() -> None:
     assert "RESTARTED" not in told(got)
 
 
+def test_each_restart_voids_what_came_since_the_one_before() -> None:
+    restart = recovery(RECOVERY_KIND_RESTARTED)
+    got = answer(
+        START,
+        deltas(text("One")),
+        restart,
+        deltas(text("Two")),
+        restart,
+        error=failed(grpc.StatusCode.UNAVAILABLE),
+    )
+    voids = [content["void_stream_ids"] for name, content in got.documents if name == "RESTARTED"]
+    assert voids == [[stream] for stream in got.streams]
+    assert got.errors[0]["details"]["partial"] is False
+
+
 def test_a_failure_closes_tells_and_ends() -> None:
     error = failed(
         grpc.StatusCode.UNAVAILABLE,
