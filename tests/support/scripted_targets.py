@@ -153,6 +153,7 @@ async def call(
     recovery: RecoveryMode | None = None,
     previous_attempts: int = 0,
     tenant: str = "",
+    into: Outcome | None = None,
 ) -> Outcome:
     """Reads one call to its end, and closes it.
 
@@ -163,10 +164,11 @@ async def call(
         recovery: As in CallOptions, like the others.
         previous_attempts: See there.
         tenant: See there.
+        into: What is filled while the call goes on, and returned in the end.
     """
     loop = asyncio.get_running_loop()
     came = loop.time()
-    outcome = Outcome()
+    outcome = into or Outcome()
     try:
         options = CallOptions(came + within, recovery, previous_attempts, tenant)
         generation = await gateway.generate(request, options)

@@ -110,6 +110,8 @@ class Models:
 
     answers: tuple[Written, Written]
     plays: Sequence[Play]
+    with_reasoning: bool
+    reader: Outcome = field(default_factory=Outcome)
     count: int = 0
     refusals: int = 0
     prefills: list[str] = field(default_factory=list)
@@ -130,11 +132,18 @@ class Models:
         return _played(deltas, play)
 
     def continued(self, which: int, begun: str, size: int) -> list[Delta]:
-        """The rest of whichever answer was begun; if it is both, of the model's own."""
+        """The rest of whichever answer the reader has begun; if it is both, of the model's own.
+
+        The model is not told of white space at the end, which no real one could have known.
+        """
         self.prefills.append(begun)
-        own, other = self.answers[which], self.answers[1 - which]
-        answer = own if own.text.startswith(begun) else other
-        assert answer.text.startswith(begun), "a prefill is the beginning of an answer"
+        told = _parts(self.reader.events)
+        assert [(kind, said.rstrip()) for kind, said in told] == [("text", begun)]
+        for answer in (self.answers[which], self.answers[1 - which]):
+            if _begins(answer.parts(with_reasoning=self.with_reasoning), told):
+                break
+        else:
+            raise AssertionError("what was told is the beginning of no answer")
         return answer.deltas(size, answer.text[len(begun) :], reasons=False)
 
 
@@ -210,12 +219,12 @@ def scenes(draw: st.DrawFn) -> Scene:
 
 @given(scenes())
 def test_an_answer_is_whole_and_told_once_or_breaks_off_honestly(scene: Scene) -> None:
-    models = Models(scene.answers, scene.plays)
+    models = Models(scene.answers, scene.plays, scene.with_reasoning)
     targets = {name: _target(models, scene, which) for which, name in enumerate(scene.targets)}
 
     async def main() -> tuple[Outcome, Gateway]:
         gateway = gateway_with(targets, prices=FixedPrices(PRICES))
-        outcome = await call(gateway, _request(scene), recovery=scene.mode)
+        outcome = await call(gateway, _request(scene), recovery=scene.mode, into=models.reader)
         await assert_idle(gateway, targets)
         return outcome, gateway
 
