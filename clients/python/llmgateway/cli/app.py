@@ -11,6 +11,7 @@ import typer
 from llmgateway import GatewayError
 from llmgateway._base import DEFAULT_ADDRESS
 from llmgateway._input import GenerationOptions
+from llmgateway.cli.bridge import bridge
 from llmgateway.cli.chat import show
 from llmgateway.cli.connection import Address, Ca, Timeout, Tls, Token, connect
 from llmgateway.cli.output import write_table
@@ -22,6 +23,7 @@ app = typer.Typer(
     # A traceback with every local variable would show tokens and prompts.
     pretty_exceptions_enable=False,
 )
+app.command()(bridge)
 
 
 @app.command()
