@@ -41,6 +41,11 @@ class ScriptedStream:
         self.usage: Usage | None = None
         self.closed = 0
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all of it was played."""
+        return not self._steps
+
     async def read(self) -> Batch:
         while True:
             step = self._steps.pop(0)
