@@ -74,12 +74,15 @@ async def test_a_call_ends_with_its_trailers_well_or_not() -> None:
         failed = await failure_of(service(running).Embed(ask()))
     assert trailers["x-request-id"] == "mine-1"
     assert trailers["x-llmgateway-provider"] == failed.trailers["x-llmgateway-provider"] == "up"
-    assert trailers["x-llmgateway-attempts"] == failed.trailers["x-llmgateway-attempts"] == "1"
+    assert trailers["x-llmgateway-attempts"] == "1"
+    # A fault is tried once more.
+    assert failed.trailers["x-llmgateway-attempts"] == "2"
+    assert failed.trailers["x-llmgateway-failures"] == ",".join(["up/tiny=PROVIDER_ERROR;503"] * 2)
     assert trailers["x-llmgateway-cache"] == "bypass"
     assert (failed.code, failed.reason) == (grpc.StatusCode.UNAVAILABLE, "PROVIDER_ERROR")
     assert failed.trailers["grpc-retry-pushback-ms"] == "-1"
     assert failed.failure is not None
-    assert [each.http_status for each in failed.failure.attempts] == [503]
+    assert [each.http_status for each in failed.failure.attempts] == [503, 503]
     assert len(failed.failure.response_id) == 26
 
 

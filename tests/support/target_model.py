@@ -11,6 +11,7 @@ from llmgateway_server.routing.target_state import Lease, Shut
 from support.breaker_model import OPEN, Call, Model
 
 # What a failed lease is to the breaker; the other classes are nothing to it.
+BROKEN = {FailureClass.FAULT, FailureClass.TIMEOUT, FailureClass.CONFLICT}
 AGAINST_THE_TARGET = {
     FailureClass.FAULT: "fault",
     FailureClass.TIMEOUT: "fault",
@@ -134,6 +135,8 @@ class TargetModel:
             usual = min(8.0, 2.0 ** max(self.pushed_back - 1, 0))
             wait = retry_after if retry_after is not None else usual
             self.rest(Shut.COOLING, now + min(wait, 3600.0))
+        elif retry_after and kind in BROKEN:
+            self.rest(Shut.COOLING, now + min(retry_after, 3600.0))
 
     def rest(self, why: Shut, until: float) -> None:
         if until > self.rest_until:

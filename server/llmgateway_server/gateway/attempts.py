@@ -277,10 +277,18 @@ class Attempts:
         if self.count >= self._most or not rules.other:
             return None
         turn = self._chosen(failed, error, kind, eligible, is_midway=is_midway)
-        if turn is None or not failed.state.budget.take(rules.cost):
-            return None
-        self._charges.append((failed.state, rules.cost))
-        return turn
+        if turn is None or self._is_paid(failed, rules.cost):
+            return turn
+        # What bounds an outage must not keep calls from a target that is well and can pay itself.
+        other = self._other(failed, eligible)
+        return Turn(other) if other is not None and self._is_paid(other, rules.cost) else None
+
+    def _is_paid(self, prospect: Prospect, cost: float) -> bool:
+        """Takes what the next attempt costs from a target's retry budget, if it has as much."""
+        if not prospect.state.budget.take(cost):
+            return False
+        self._charges.append((prospect.state, cost))
+        return True
 
     def _after_closed_way(self, failed: Prospect, eligible: Eligible) -> Turn | None:
         if self.count >= self._most:

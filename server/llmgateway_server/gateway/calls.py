@@ -117,7 +117,14 @@ class Calls:
         if request.routing.disable_fallback:
             prospects = prospects[:1]
         attempts = self._attempts(prospects, resolution, options, request.routing, 0)
-        return Embedding(request, resolution, attempts, self._accounts, self._clock)
+        return Embedding(
+            request,
+            resolution,
+            attempts,
+            accounts=self._accounts,
+            gate=self._gate,
+            clock=self._clock,
+        )
 
     def counting(
         self, request: GenerationRequest, resolution: Resolution, options: CallOptions

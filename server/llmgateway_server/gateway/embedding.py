@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from llmgateway_server.admission.gate import Gate
 from llmgateway_server.domain.answer import Route, Usage
 from llmgateway_server.domain.catalog import Target
 from llmgateway_server.domain.embedding import EmbeddingAnswer, EmbeddingRequest, Embeddings
@@ -30,7 +31,9 @@ class Embedding:
         request: EmbeddingRequest,
         resolution: Resolution,
         attempts: Attempts,
+        *,
         accounts: Accounts,
+        gate: Gate,
         clock: Clock,
     ) -> None:
         self.response_id = new_ulid()
@@ -40,6 +43,7 @@ class Embedding:
         self._resolution = resolution
         self._attempts = attempts
         self._accounts = accounts
+        self._gate = gate
         self._clock = clock
         self._began = clock.time()
         self._alarm = Alarm(attempts.deadline)
@@ -54,8 +58,17 @@ class Embedding:
         """Asks for the vectors; `route` tells afterwards how far the call came, well or not.
 
         Raises:
-            GatewayError: the call failed.
+            GatewayError: the call failed, or the gateway has too many.
         """
+        deadline = self._attempts.deadline.when
+        slot = await self._gate.enter(self._request.routing.priority, deadline)
+        self.route = replace(self.route, gateway_queue_duration=slot.queued)
+        try:
+            return await self._answer()
+        finally:
+            slot.leave(went_well=not self.failures)
+
+    async def _answer(self) -> Embeddings:
         try:
             target, answer, usage = await self._attempts.first(self._ask)
         except GatewayError as error:

@@ -206,7 +206,7 @@ class CircuitBreaker:
         self._generation += 1
         self._state = BreakerState.OPEN
         spread = 1 + JITTER * (2 * self._random() - 1)
-        self._open_until = self._now + self._open_for * spread
+        self._open_until = self._now + min(self._open_for * spread, self._settings.longest_open)
 
     def _half_open(self) -> None:
         self._generation += 1

@@ -199,6 +199,9 @@ class TargetState:
                 self._standing.refused_key(now)
             case FailureClass.MISSING:
                 self._rest_till(now + _MISSING_REST, Shut.DISABLED)
+            case FailureClass.FAULT | FailureClass.TIMEOUT | FailureClass.CONFLICT if retry_after:
+                # A broken provider that says when to come back is taken at its word.
+                self._rest_till(now + min(retry_after, _LONGEST_COOLDOWN), Shut.COOLING)
             case _:
                 pass
 

@@ -125,10 +125,22 @@ def test_without_a_budget_calls_fail_fast() -> None:
     async def main() -> None:
         targets = {"a": ScriptedTarget(FAULT), "b": ScriptedTarget(OK)}
         gateway = gateway_with(targets)
-        assert gateway.targets.state(Target("a", "m")).budget.take(487.0)
+        for name in targets:
+            assert gateway.targets.state(Target(name, "m")).budget.take(487.0)
         outcome = await call(gateway)
         assert (outcome.reason, outcome.took) == (Reason.PROVIDER_ERROR, 0.0)
         assert targets["b"].asked == []
+
+    run_virtual(main())
+
+
+def test_a_target_that_is_well_pays_for_itself_where_the_failed_one_cannot() -> None:
+    async def main() -> None:
+        targets = {"a": ScriptedTarget(FAULT), "b": ScriptedTarget(OK)}
+        gateway = gateway_with(targets)
+        assert gateway.targets.state(Target("a", "m")).budget.take(487.0)
+        assert (await call(gateway)).text == "hello"
+        assert [len(targets[name].asked) for name in "ab"] == [1, 1]
 
     run_virtual(main())
 

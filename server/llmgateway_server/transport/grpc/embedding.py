@@ -39,7 +39,7 @@ class EmbeddingHandlers:
         try:
             embeddings = await embedding.answer()
         finally:
-            call.route = embedding.route
+            call.route, call.failures = embedding.route, embedding.failures
         response = embeddings_to(embeddings, request.encoding)
         size = response.ByteSize()
         if size > _MOST_BYTES:
