@@ -13,8 +13,9 @@ from llmgateway_server.domain.request import GenerationRequest
 from llmgateway_server.gateway.accounts import Accounts
 from llmgateway_server.gateway.alarm import Alarm
 from llmgateway_server.gateway.attempt import Attempt
-from llmgateway_server.gateway.attempts import Attempts, Turn
+from llmgateway_server.gateway.attempts import Attempts
 from llmgateway_server.gateway.hedging import hedged
+from llmgateway_server.gateway.turns import Turn
 from llmgateway_server.ports.clock import Clock
 from llmgateway_server.ports.strategy import Work
 from llmgateway_server.resilience.failure import FailureClass, class_of

@@ -12,7 +12,7 @@ from llmgateway_server.domain.request import GenerationRequest
 from llmgateway_server.domain.size import input_bytes
 from llmgateway_server.gateway.accounts import Accounts
 from llmgateway_server.gateway.alarm import Alarm, Deadline
-from llmgateway_server.gateway.attempts import Turn
+from llmgateway_server.gateway.turns import Turn
 from llmgateway_server.gateway.visible import VisibleEvents
 from llmgateway_server.ports.clock import Clock
 from llmgateway_server.ports.provider import ProviderStream

@@ -17,6 +17,7 @@ from llmgateway_server.gateway.attempts import Attempts
 from llmgateway_server.gateway.counting import Counting
 from llmgateway_server.gateway.embedding import Embedding
 from llmgateway_server.gateway.generation import Generation
+from llmgateway_server.gateway.turns import Turns
 from llmgateway_server.ports.clock import Clock
 from llmgateway_server.ports.strategy import Work
 from llmgateway_server.ports.tokens import TokenCounter
@@ -165,7 +166,7 @@ class Calls:
         if options.previous_attempts:
             # Whoever called has begun to retry itself; two layers must not multiply.
             most = max(1, most // 2)
-        return Attempts(
+        turns = Turns(
             prospects,
             most=most,
             patience=resolution.patience,
@@ -174,6 +175,7 @@ class Calls:
             clock=self._clock,
             blocked_content=blocked_content,
         )
+        return Attempts(turns, self._clock)
 
     def _work(self, request: GenerationRequest, resolution: Resolution, state: RouteState) -> Work:
         """What the call is expected to take; nothing where nobody asks."""

@@ -12,7 +12,8 @@ from llmgateway_server.domain.errors import AttemptFailure, GatewayError, Reason
 from llmgateway_server.domain.ulid import new_ulid
 from llmgateway_server.gateway.accounts import Accounts
 from llmgateway_server.gateway.alarm import Alarm
-from llmgateway_server.gateway.attempts import Attempts, Turn
+from llmgateway_server.gateway.attempts import Attempts
+from llmgateway_server.gateway.turns import Turn
 from llmgateway_server.ports.clock import Clock
 from llmgateway_server.resilience.failure import FirstContentTimeoutError
 from llmgateway_server.routing.routes import Resolution

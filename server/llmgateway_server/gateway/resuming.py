@@ -10,7 +10,8 @@ from llmgateway_server.domain.events import ProviderEvent, Recovery, RecoveryKin
 from llmgateway_server.domain.request import GenerationRequest, RecoveryMode
 from llmgateway_server.gateway.asking import Asking
 from llmgateway_server.gateway.attempt import Attempt
-from llmgateway_server.gateway.attempts import Turn, WayClosedError
+from llmgateway_server.gateway.attempts import WayClosedError
+from llmgateway_server.gateway.turns import Turn
 from llmgateway_server.recovery.continuation import continuation
 from llmgateway_server.recovery.delivered import Delivered
 from llmgateway_server.recovery.splice import Progress, Splice

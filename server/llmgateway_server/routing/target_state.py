@@ -253,7 +253,7 @@ class Lease:
         if self.is_open:
             state = self.state
             state.breaker.succeeded(self._permit, now, slow=self._is_slow)
-            state._answered(usage, now - (self._first_at or now), now)
+            state._answered(usage, now - (now if self._first_at is None else self._first_at), now)
             self._end(now, usage.input_token_count + usage.output_token_count)
 
     def failed(self, kind: FailureClass, now: float, retry_after: float | None = None) -> None:
