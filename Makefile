@@ -93,6 +93,7 @@ lock: ## Resolve the locks in requirements/ anew (needs uv)
 	$(LOCK) requirements/bench-envoy.in -o requirements/bench-envoy.lock
 	$(LOCK) requirements/bench-litellm.in -o requirements/bench-litellm.lock
 	$(LOCK) requirements/bench-sentient.in -o requirements/bench-sentient.lock
+	$(LOCK) requirements/sentient.in -o requirements/sentient.lock
 	$(LOCK) requirements/bench-tensorzero.in -o requirements/bench-tensorzero.lock
 
 clean: ## Remove everything that these targets made, environments included

@@ -9,4 +9,8 @@ settings.register_profile("ci", max_examples=200, deadline=None)
 settings.register_profile(
     "long", max_examples=100_000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
+# State machines step many times an example.
+settings.register_profile(
+    "machines", max_examples=10_000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

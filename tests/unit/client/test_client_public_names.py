@@ -2,7 +2,7 @@ import llmgateway
 
 
 def test_the_public_names_are_exactly_those_that_the_facade_lists() -> None:
-    submodules = {"v1", "admin", "cli"}
+    submodules = {"v1", "admin", "cli", "sentient"}
     public = {name for name in vars(llmgateway) if not name.startswith("_")} - submodules
     assert public == set(llmgateway.__all__)
 
