@@ -49,6 +49,9 @@ _OPTIONS: tuple[tuple[str, str | int], ...] = (
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.keepalive_permit_without_calls", 0),
     ("grpc.http2.max_pings_without_data", 0),
+    # No windows that grow with the bandwidth: a reader that stops would be sent up to 16 MiB more,
+    # into this process, before the gateway feels it. 64 KiB a round trip is plenty of text.
+    ("grpc.http2.bdp_probe", 0),
 )
 
 
