@@ -20,6 +20,9 @@ except ImportError:  # Windows, which has no such limit
 _STUCK_MS = 60_000
 """A reader that takes nothing for so long loses its connection; its call has ended by then."""
 
+_UNSENT = 64 * 1024
+"""Bytes of one answer that the kernel takes ahead of its reader; it would take megabytes."""
+
 _LAST_WORDS = 5
 """Seconds for the last events, after those of the grace."""
 
@@ -37,8 +40,9 @@ def listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # Accepted sockets inherit these.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STUCK_MS)
+        for option, value in (("TCP_USER_TIMEOUT", _STUCK_MS), ("TCP_NOTSENT_LOWAT", _UNSENT)):
+            if hasattr(socket, option):  # Linux has both
+                listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
         listener.bind(address)
         # uvicorn listens too, but only then does the kernel refuse a second server.
         listener.listen(2048)
