@@ -4,6 +4,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import grpc
@@ -12,8 +13,9 @@ import trustme
 from typer.testing import CliRunner, Result
 
 from llmgateway.cli.app import app
+from llmgateway.v1.generation_service_pb2 import Delta, GenerateStreamResponse
 from support.bridge import bridge_process, question
-from support.scripted_gateway import START, Abort, Hang, ScriptedGateway, text
+from support.scripted_gateway import FINISH, START, Abort, Hang, ScriptedGateway, text
 
 
 def run(*arguments: str) -> Result:
@@ -39,16 +41,30 @@ async def test_sigterm_leaves_answers_their_grace(gateway: ScriptedGateway) -> N
         assert await bridge.end() == (0, "", "")
 
 
-async def test_a_second_signal_ends_it_at_once(gateway: ScriptedGateway) -> None:
+async def test_a_second_signal_ends_the_grace(gateway: ScriptedGateway) -> None:
     gateway.script = [START, text("Hel"), Hang()]
     async with bridge_process(gateway.address, "--grace", "60") as bridge:
         answer = await bridge.ask()
-        await anext(answer.chunks())
+        reading = asyncio.create_task(answer.answer())
+        await asyncio.to_thread(gateway.wait_for_calls, 1, alive=1)
         bridge.send_signal(signal.SIGINT)
         await asyncio.sleep(0.3)
+        assert not reading.done()
         bridge.send_signal(signal.SIGINT)
-        code, out, _ = await bridge.end()
-    assert (code, out) == (0, "")
+        assert len((await reading).errors) == 1
+        assert await bridge.end() == (0, "", "")
+
+
+async def test_a_stuck_reader_does_not_keep_it_from_ending(gateway: ScriptedGateway) -> None:
+    piece = GenerateStreamResponse(deltas=[Delta(text="x" * 64_000)])
+    gateway.script = [START, *[piece] * 1000, FINISH]
+    async with bridge_process(gateway.address, "--grace", "0.2") as bridge:
+        await bridge.ask()
+        await asyncio.to_thread(gateway.wait_for_calls, 1, alive=1)
+        began = time.monotonic()
+        bridge.send_signal(signal.SIGTERM)
+        assert await bridge.end() == (0, "", "")
+    assert time.monotonic() - began < 10
 
 
 async def test_what_users_type_is_logged_nowhere(gateway: ScriptedGateway) -> None:

@@ -80,7 +80,7 @@ async def test_a_reader_that_stops_does_not_slow_others(
 ) -> None:
     piece = GenerateStreamResponse(deltas=[Delta(text="x" * 64_000)])
     gateway.scripts = [[START, *[piece] * 1000, FINISH]]
-    await bridge.ask()
+    await anext((await bridge.ask()).chunks())
     answers = await asyncio.gather(*(bridge.answer() for _ in range(8)))
     assert all(answer.texts() == ["Hello"] for answer in answers)
 

@@ -23,8 +23,8 @@ _STUCK_MS = 60_000
 _UNSENT = 64 * 1024
 """Bytes of one answer that the kernel takes ahead of its reader; it would take megabytes."""
 
-_LAST_WORDS = 5
-"""Seconds for the last events, after those of the grace."""
+_LAST_WORDS = 2.0
+"""Seconds that readers have for the last events once the grace is over."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -55,7 +55,7 @@ def listen(host: str, port: int) -> socket.socket:
 class BridgeServer(uvicorn.Server):
     """A uvicorn that lets answers end; `run` it with sockets that `listen` made.
 
-    It serves until SIGTERM or SIGINT; a second one ends it at once.
+    It serves until SIGTERM or SIGINT; a second one ends the grace.
 
     Args:
         app: What `create_app` made.
@@ -86,7 +86,6 @@ class BridgeServer(uvicorn.Server):
                 access_log=access_log,
                 proxy_headers=False,
                 server_header=False,
-                timeout_graceful_shutdown=round(grace) + _LAST_WORDS,
             )
         )
         self._app = app
@@ -95,21 +94,30 @@ class BridgeServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begins to serve."""
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Takes no more requests, and returns when all are answered."""
-        end = self._app.state.assist.end_answers
-        timer = asyncio.get_running_loop().call_later(self._grace, end)
+        timer = self._loop.call_later(self._grace, self._end_grace)
         await super().shutdown(sockets)
         timer.cancel()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal came."""
-        # uvicorn's own would raise it again at the end: no exit code 0 after SIGTERM.
-        self.force_exit = self.should_exit
+        # Not uvicorn's own, which would raise it again at the end: no exit code 0 after SIGTERM.
+        if self.should_exit and self.started:
+            self._loop.call_soon_threadsafe(self._end_grace)
         self.should_exit = True
+
+    def _end_grace(self) -> None:
+        self._app.state.assist.end_answers()
+        self._loop.call_later(_LAST_WORDS, self._hang_up)
+
+    def _hang_up(self) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
 
 def raise_file_limit() -> None:
