@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from llmgateway.sentient.settings import BridgeOptions
 from llmgateway.v1.generation_service_pb2 import Delta, GenerateStreamResponse
 from support.bridge import Bridge, bridge_to
 from support.gateway import gateway_to, until
@@ -49,6 +50,20 @@ async def test_the_provider_sees_within_100_ms_that_the_reader_went() -> None:
             answer.close()
             times.append(await upstream.wait_closed(number) - went)
     assert sorted(times)[2] < 0.1
+
+
+async def test_pings_keep_a_silent_answer_alive() -> None:
+    async def thinks_long(conn: Conn) -> None:
+        await start_stream(conn)
+        await conn.stall()
+
+    async with (
+        Upstream(thinks_long) as upstream,
+        gateway_to(upstream.base_url) as gateway,
+        bridge_to(gateway.address, BridgeOptions(model="up/tiny", heartbeat=0.1)) as bridge,
+    ):
+        chunks = (await bridge.ask()).chunks()
+        assert [await anext(chunks) for _ in range(3)] == [b": ping\n\n"] * 3
 
 
 async def test_a_reader_that_stops_holds_up_the_gateway_and_nothing_is_piled_up(
