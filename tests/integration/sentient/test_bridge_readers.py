@@ -7,7 +7,7 @@ import pytest
 
 from llmgateway.sentient.settings import BridgeOptions
 from llmgateway.v1.generation_service_pb2 import Delta, GenerateStreamResponse
-from support.bridge import Bridge, bridge_to
+from support.bridge import Bridge, bridge_to, question
 from support.gateway import gateway_to, until
 from support.openai import role_chunk, start_stream, text_chunk
 from support.scripted_gateway import FINISH, HEARTBEAT, START, Hang, ScriptedGateway, text
@@ -50,6 +50,32 @@ async def test_the_provider_sees_within_100_ms_that_the_reader_went() -> None:
             answer.close()
             times.append(await upstream.wait_closed(number) - went)
     assert sorted(times)[2] < 0.1
+
+
+async def test_readers_that_leave_at_any_moment_leave_nothing_behind() -> None:
+    async def slow(conn: Conn) -> None:
+        await start_stream(conn)
+        while True:
+            await conn.sleep(0.01)
+            await conn.event(text_chunk("x"))
+
+    async def leaves(number: int) -> None:
+        _, writer = await bridge.connect()
+        body = question()
+        head = "POST /assist HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: "
+        writer.write(f"{head}{len(body)}\r\n\r\n".encode() + body)
+        await asyncio.sleep(number % 50 / 100)
+        writer.transport.abort()
+
+    async with (
+        Upstream(slow) as upstream,
+        gateway_to(upstream.base_url) as gateway,
+        bridge_to(gateway.address, BridgeOptions(model="up/tiny")) as bridge,
+    ):
+        await asyncio.gather(*(leaves(number) for number in range(200)))
+        await asyncio.wait_for(gateway.server.calls.wait_idle(), 5)
+        await upstream.wait_closed()
+        assert upstream.connections_open == 0
 
 
 async def test_pings_keep_a_silent_answer_alive() -> None:

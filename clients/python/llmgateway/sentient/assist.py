@@ -83,7 +83,7 @@ class Assist:
 
     def _check_site(self, headers: Headers) -> None:
         # CORS keeps other sites' pages from reading an answer, but not from asking for a paid one:
-        # a form may post a body of no type. Every browser says where a request comes from.
+        # a script may post a body of no type. Browsers say where a request comes from.
         site = headers.get("sec-fetch-site", "none")
         if site not in {"none", "same-origin"} and not self._options.allows_origin(
             headers.get("origin")
