@@ -86,7 +86,8 @@ async def test_the_gateway_gets_history_labels_and_what_the_events_can_show(
     assert not given.output.include_reasoning
     assert request.stream_options.recovery == pb.RECOVERY_MODE_RESTART
     assert request.stream_options.heartbeat_interval.ToSeconds() == 15
-    assert not request.stream_options.HasField("max_coalesce_delay")
+    # 25 pieces a second are a flow for the eye.
+    assert request.stream_options.max_coalesce_delay.ToMilliseconds() == 40
 
 
 async def test_a_restart_makes_void_what_came(gateway: ScriptedGateway, bridge: Bridge) -> None:
@@ -100,6 +101,7 @@ async def test_options_reach_the_gateway_and_the_events(gateway: ScriptedGateway
         source="llm_provider",
         include_reasoning=True,
         events=EventOptions(text_event_name="text_chunk"),
+        coalesce=0.0,
         heartbeat=0.25,
     )
     async with bridge_to(gateway.address, options) as bridge:
@@ -109,6 +111,7 @@ async def test_options_reach_the_gateway_and_the_events(gateway: ScriptedGateway
     request = gateway.requests[0]
     assert (request.input.model, request.input.output.include_reasoning) == ("chat", True)
     assert request.stream_options.heartbeat_interval.ToMilliseconds() == 250
+    assert request.stream_options.max_coalesce_delay.ToMilliseconds() == 0
 
 
 @pytest.mark.parametrize(
@@ -160,7 +163,10 @@ async def test_other_paths_and_methods_get_the_frameworks_words(bridge: Bridge) 
 async def test_a_large_body_is_refused_before_it_is_parsed(gateway: ScriptedGateway) -> None:
     body = question("x" * 1000)
     async with bridge_to(gateway.address, BridgeOptions(max_body=len(body))) as bridge:
-        assert (await bridge.ask(body)).status == 200
+        fits = await bridge.ask(body)
+        assert fits.status == 200
+        # The status comes before the gateway has been asked.
+        await fits.body()
         large = await bridge.ask(body + b" ")
         assert large.status == 413
         assert await large.json() == {"detail": f"The body is larger than {len(body)} bytes"}

@@ -27,6 +27,12 @@ Cors = Annotated[
     typer.Option(help="A site whose pages may ask; repeat it for more, * is all.", metavar="URL"),
 ]
 MaxBody = Annotated[str, typer.Option(help="The largest request.", metavar="SIZE")]
+Coalesce = Annotated[
+    float,
+    typer.Option(
+        min=0, max=0.1, help="Collect text for so long between two events.", metavar="SECONDS"
+    ),
+]
 Heartbeat = Annotated[
     float, typer.Option(min=0.1, max=3600, help="Silence before a ping.", metavar="SECONDS")
 ]
@@ -62,6 +68,7 @@ def bridge(
     model: Model = "",
     cors: Cors = None,
     max_body: MaxBody = "1MiB",
+    coalesce: Coalesce = 0.04,
     heartbeat: Heartbeat = 15.0,
     reasoning: Reasoning = False,
     event_name: EventName = "FINAL_RESPONSE",
@@ -95,6 +102,7 @@ def bridge(
             events=events.EventOptions(text_event_name=event_name),
             cors_origins=tuple(cors or ()),
             max_body=settings.parse_size(max_body),
+            coalesce=coalesce,
             heartbeat=heartbeat,
         )
         given = TLS(ca=ca, certificate=cert, key=key) if ca or cert or key else tls

@@ -41,9 +41,13 @@ class Assist:
         self._answers: set[Answer] = set()
         heartbeat = Duration()
         heartbeat.FromMilliseconds(round(options.heartbeat * 1000))
+        delay = Duration()
+        delay.FromMilliseconds(round(options.coalesce * 1000))
         # RESTART, because these events say what a restart made void.
         self._stream_options = StreamOptions(
-            heartbeat_interval=heartbeat, recovery=RECOVERY_MODE_RESTART
+            max_coalesce_delay=delay,
+            heartbeat_interval=heartbeat,
+            recovery=RECOVERY_MODE_RESTART,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
