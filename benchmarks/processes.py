@@ -59,7 +59,11 @@ class Program:
 
     def __init__(self, process: subprocess.Popen[str], port: int) -> None:
         self.port = port
-        self._process = process
+        self._pids = [process.pid]
+
+    def add(self, other: Program) -> None:
+        """Counts another program as a part of this one."""
+        self._pids += other._pids
 
     def cpu_seconds(self) -> float:
         """User and system time of the whole tree so far."""
@@ -103,7 +107,7 @@ class Program:
                 return share
 
     def _tree(self) -> Iterator[int]:
-        waiting = [self._process.pid]
+        waiting = [*self._pids]
         while waiting:
             pid = waiting.pop()
             yield pid

@@ -13,6 +13,17 @@ from pathlib import Path
 import processes
 from processes import BUILD, HERE, LOAD_CORE, Program
 
+# Any identifier will do: neither server keeps anything between requests.
+_ULID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+SENTIENT_REQUEST = {
+    "session": {
+        "processor_id": "sentient-chat-client",
+        "activity_id": _ULID,
+        "request_id": _ULID,
+        "interactions": [],
+    },
+    "query": {"id": _ULID, "prompt": "%s"},
+}
 _SERVICE = "/llmgateway.v1.GenerationService/"
 
 
@@ -32,7 +43,7 @@ class Subject:
 
     def arguments(self, model: str, *, unary: bool) -> list[str]:
         """The load generator's words for this subject."""
-        path = self.path
+        path = self.path.replace("%s", model)
         if self.protocol == "grpc":
             path = _SERVICE + ("Generate" if unary else "GenerateStream")
         words = ["--port", str(self.program.port), "--proto", self.protocol, "--path", path]
@@ -73,6 +84,24 @@ def ours(provider: Program) -> Iterator[Subject]:
         command = (sys.executable, "-m", "llmgateway_server", "serve", "--config", str(file))
         with processes.running(command) as program:
             yield Subject(program, prefix="up/", routes=("cached",))
+
+
+@contextmanager
+def bridge(provider: Program) -> Iterator[Subject]:
+    """Our Sentient bridge and our server behind it, counted together, on one core."""
+    with ours(provider) as gateway:
+        words = ("bridge", "--gateway", f"127.0.0.1:{gateway.program.port}")
+        command = (str(Path(sys.executable).with_name("llmgateway")), *words, "--listen")
+        with processes.running((*command, "127.0.0.1:0")) as program:
+            program.add(gateway.program)
+            yield Subject(
+                program,
+                protocol="sse",
+                path="/assist?model=up/%s",
+                body=json.dumps(SENTIENT_REQUEST),
+                done="event: done",
+                has_unary=False,
+            )
 
 
 @contextmanager

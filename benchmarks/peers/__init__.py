@@ -14,11 +14,9 @@ from pathlib import Path
 import processes
 from peers import configs
 from processes import HERE, Program
-from subjects import Start, Subject
+from subjects import SENTIENT_REQUEST, Start, Subject, bridge
 
 _ROOT = HERE.parent
-# Any identifier will do: the server keeps nothing between requests.
-_ULID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 
 @contextmanager
@@ -54,18 +52,13 @@ def tensorzero(provider: Program) -> Iterator[Subject]:
 def sentient(provider: Program) -> Iterator[Subject]:
     """Sentient's own server, whose agent asks the provider; the prompt is the model's name."""
     port = processes.free_port()
-    session = {"processor_id": "sentient-chat-client", "activity_id": _ULID, "request_id": _ULID}
-    body = {
-        "session": {**session, "interactions": []},
-        "query": {"id": _ULID, "prompt": "%s"},
-    }
     command = _script("sentient", str(port), str(provider.port))
     with processes.running(command, port=port) as program:
         yield Subject(
             program,
             protocol="sse",
             path="/assist",
-            body=json.dumps(body),
+            body=json.dumps(SENTIENT_REQUEST),
             done="event: done",
             has_unary=False,
         )
@@ -100,6 +93,7 @@ PEERS: Mapping[str, Start] = {
     "envoy": envoy,
     "tensorzero": tensorzero,
     "sentient": sentient,
+    "bridge": bridge,
     "litellm": litellm,
 }
 
