@@ -1,4 +1,4 @@
-"""Fuzz the configuration loader: `python tests/fuzz/fuzz_config.py -runs=1000000`.
+"""Fuzz the configuration loader: `PYTHONPATH=tests python tests/fuzz/fuzz_config.py -runs=1000000`.
 
 The first byte picks YAML or TOML, or sets the rest as the value of a variable over a sound file.
 A run fails on any exception but ConfigErrors, and on words that show the key a reference led to.
@@ -6,11 +6,11 @@ Arguments go to libFuzzer, which ends the process: exit code 0, or a crash with 
 caused it.
 """
 
-import sys
-import tempfile
 from pathlib import Path
 
 import atheris
+
+from support.fuzzing import fuzz
 
 # PyYAML and pydantic are left alone: ours is what is tested, and five times as fast.
 with atheris.instrument_imports(include=["llmgateway_server"]):
@@ -77,16 +77,5 @@ def check(data: bytes) -> None:
         raise AssertionError(f"the key is shown: {shown}")
 
 
-def main() -> None:
-    work = Path(tempfile.mkdtemp(prefix="fuzz_config_"))
-    corpus = work / "corpus"
-    corpus.mkdir()
-    for number, data in enumerate(SEEDS):
-        (corpus / f"seed{number}").write_bytes(data)
-    options = ["-seed=1", "-max_len=400", f"-artifact_prefix={work}/"]
-    atheris.Setup([sys.argv[0], *options, *sys.argv[1:], str(corpus)], check)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    main()
+    fuzz("config", check, SEEDS, max_len=400)

@@ -1,4 +1,6 @@
-"""Fuzz the event-stream decoder: `python tests/fuzz/fuzz_eventstream.py -runs=N [-seed=N]`.
+"""Fuzz the event-stream decoder.
+
+`PYTHONPATH=tests python tests/fuzz/fuzz_eventstream.py -runs=N [-seed=N]`.
 
 Every input is decoded twice, whole and in pieces that its own first bytes choose. A run fails if
 the outcomes differ, or on any exception but the decoder's own. libFuzzer ends the process itself:
@@ -10,6 +12,8 @@ import tempfile
 from pathlib import Path
 
 import atheris
+
+from support.fuzzing import cut
 
 with atheris.instrument_imports():
     from llmgateway_server.providers.eventstream import EventStreamDecoder, EventStreamError
@@ -38,11 +42,7 @@ def decoded(pieces: list[bytes], caps: dict[str, int]) -> tuple[list[tuple[str, 
 
 
 def check(data: bytes) -> None:
-    count = data[0] % 8 if data else 0
-    cuts, stream = data[1 : 1 + count], data[1 + count :]
-    edges = sorted(cut % (len(stream) + 1) for cut in cuts)
-    starts, ends = [0, *edges], [*edges, len(stream)]
-    pieces = [stream[start:end] for start, end in zip(starts, ends, strict=True)]
+    stream, pieces = cut(data)
     for caps in ({}, CAPS):
         whole = decoded([stream], caps)
         if decoded(pieces, caps) != whole:
