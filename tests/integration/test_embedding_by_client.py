@@ -62,7 +62,7 @@ async def test_both_clients_count_tokens() -> None:
 
 async def test_failures_are_those_of_the_one_tree() -> None:
     attempt = AttemptFailure("up", "tiny", 429)
-    refusal = GatewayError(Reason.PROVIDER_RATE_LIMITED, "no", retry_after=3.0, attempt=attempt)
+    refusal = GatewayError(Reason.PROVIDER_RATE_LIMITED, "no", retry_after=300.0, attempt=attempt)
     async with (
         serving(gateway_over(ScriptedProvider(refusal=refusal))) as running,
         AsyncClient(running.address) as client,
@@ -73,6 +73,6 @@ async def test_failures_are_those_of_the_one_tree() -> None:
             await client.embed([], model="words")
         with pytest.raises(ModelNotFoundError):
             await client.count_tokens("Hello", model="nobody/x")
-    assert limited.value.retry_after == 3.0
+    assert limited.value.retry_after == 300.0
     assert [each.http_status for each in limited.value.attempts] == [429]
     assert [violation.field for violation in invalid.value.violations] == ["inputs"]
