@@ -12,49 +12,20 @@ from llmgateway_server.domain.catalog import Target
 from llmgateway_server.domain.content import Message, Role, TextPart
 from llmgateway_server.domain.errors import Reason
 from llmgateway_server.domain.events import TextDelta
-from llmgateway_server.domain.policies import CachePolicy
 from llmgateway_server.domain.request import (
     CacheMode,
-    GenerationRequest,
     RecoveryMode,
     Routing,
-    Sampling,
 )
-from llmgateway_server.gateway.gateway import Gateway
-from support.money import PRICES, FixedPrices
+from support.cached_calls import FAULT, SLOW, asking, done, gateway_over, status
 from support.scripted_targets import (
     ASK,
     Outcome,
-    Script,
     ScriptedTarget,
     answer,
-    assert_idle,
     call,
-    failure,
-    gateway_with,
 )
 from support.virtual_time import run_virtual
-
-KEPT = CachePolicy(ttl=300.0)
-FAULT = failure(Reason.PROVIDER_ERROR)
-# Two seconds from the first word to the last.
-SLOW: Script = [1.0, [TextDelta(0, "he")], 1.0, [TextDelta(0, "llo")], 1.0, *answer("!")]
-
-
-def gateway_over(target: ScriptedTarget, cache: CachePolicy | None = KEPT) -> Gateway:
-    return gateway_with({"a": target}, prices=FixedPrices(PRICES), cache=cache)
-
-
-def asking(mode: CacheMode = CacheMode.DEFAULT, **sampling: float) -> GenerationRequest:
-    return replace(ASK, routing=Routing(cache_mode=mode), sampling=Sampling(**sampling))  # type: ignore[arg-type]
-
-
-def status(outcome: Outcome) -> CacheStatus:
-    return outcome.answer.route.cache_status
-
-
-async def done(gateway: Gateway, target: ScriptedTarget) -> None:
-    await assert_idle(gateway, {"a": target})
 
 
 def test_calls_that_bypass_the_cache_share_nothing() -> None:
