@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from llmgateway_server.domain.answer import Finish, FinishReason, Usage
 from llmgateway_server.domain.capabilities import Capabilities
-from llmgateway_server.domain.coalesce import merge
 from llmgateway_server.domain.content import (
     Message,
     Part,
@@ -20,11 +19,8 @@ from llmgateway_server.domain.content import (
     ToolCallPart,
     ToolResultPart,
 )
-from llmgateway_server.domain.errors import GatewayError, Reason
-from llmgateway_server.domain.events import ProviderEvent
+from llmgateway_server.domain.errors import Reason
 from llmgateway_server.domain.request import GenerationRequest, Tool
-from llmgateway_server.domain.timers import Timers
-from llmgateway_server.ports.provider import Provider, ProviderSettings
 from llmgateway_server.providers.anthropic import DIALECT, Anthropic, AnthropicOptions
 from llmgateway_server.providers.anthropic.failure import failure_of_response
 from llmgateway_server.providers.anthropic.signature import thinking_block
@@ -34,13 +30,13 @@ from support.recordings import (
     PROVIDER,
     Case,
     Outcome,
-    cuts_of,
     decoded_by,
     names,
     parts_of,
     recordings,
 )
-from support.upstream import Conn, Upstream
+from support.replays import KEY, provider_over, received, survived
+from support.upstream import Conn
 
 FINISHES = {
     "end_turn": FinishReason.STOP,
@@ -114,26 +110,8 @@ def expected_usage(usage: Mapping[str, Any]) -> Usage:
     )
 
 
-def provider_at(base_url: str) -> Provider:
-    return DIALECT.create(
-        ProviderSettings(PROVIDER, base_url, lambda: "test-key", AnthropicOptions())
-    )
-
-
-async def respond(conn: Conn, case: Case) -> None:
-    """Replay a case; the headers of its framing and encoding no longer fit."""
-    kept = ("content-type", "retry-after", "request-id")
-    headers = {k: v for k, v in case.meta["response_headers"].items() if k in kept}
-    if case.is_stream:
-        headers.setdefault("content-type", "text/event-stream")
-    await conn.respond(case.meta["status"], case.body, headers)
-
-
 def asked(text: str) -> Message:
     return Message(Role.USER, (TextPart(text),))
-
-
-QUESTION = GenerationRequest("", (asked("Hello"),))
 
 
 def sent(request: GenerationRequest) -> dict[str, Any]:
@@ -185,30 +163,6 @@ def test_an_error_has_its_reason_code_and_words(name: str) -> None:
     assert (failure.reason, failure.code) == FAILURES[name]
     assert failure.message
     assert repr(failure.message) in case.sdk["message"]
-
-
-@pytest.mark.parametrize("name", names(STREAMS))
-def test_byte_by_byte_is_the_same_as_at_once(name: str) -> None:
-    case = CASES[name]
-    pieces = [case.body[at : at + 1] for at in range(len(case.body))]
-    assert decoded(pieces) == decoded([case.body])
-
-
-@given(data=st.data())
-@pytest.mark.parametrize("name", names(STREAMS))
-def test_cuts_anywhere_change_nothing(name: str, data: st.DataObject) -> None:
-    case = CASES[name]
-    cuts = data.draw(st.lists(st.integers(0, len(case.body)), min_size=1, max_size=8))
-    assert decoded(cuts_of(case.body, cuts)) == decoded([case.body])
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("name", names(STREAMS))
-def test_one_cut_at_every_byte_changes_nothing(name: str) -> None:
-    case = CASES[name]
-    whole = decoded([case.body])
-    for at in range(len(case.body)):
-        assert decoded(cuts_of(case.body, [at])) == whole
 
 
 def assert_no_short_success(case: Case, end: int) -> None:
@@ -289,47 +243,11 @@ def test_reasoning_goes_back_unchanged_to_whom_it_came_from(name: str) -> None:
 
 
 async def test_every_recording_survives_real_http() -> None:
-    async def replay(conn: Conn) -> None:
-        await respond(conn, case)
-
-    async with Upstream(replay) as upstream:
-        provider = provider_at(upstream.base_url)
-        try:
-            for case in CASES.values():
-                events, failure, usage = await received(provider)
-                expected = outcome(case)
-                assert merge(events) == merge(expected.events), case.name
-                if case.is_stream:
-                    assert usage == expected.usage, case.name
-                if expected.failure is None:
-                    assert failure is None, case.name
-                else:
-                    assert failure is not None, case.name
-                    assert failure.reason is expected.failure.reason, case.name
-        finally:
-            await provider.shutdown()
-        # Answers and refusals alike leave the connection to the next.
-        assert upstream.connections_total == 1
-        assert {request.path for request in upstream.requests} == {"/v1/messages"}
-        assert {request.headers["x-api-key"] for request in upstream.requests} == {"test-key"}
-
-
-async def received(
-    provider: Provider,
-) -> tuple[list[ProviderEvent], GatewayError | None, Usage | None]:
-    events: list[ProviderEvent] = []
-    try:
-        stream = await provider.open(QUESTION, "m", Timers())
-    except GatewayError as error:
-        return events, error, None
-    try:
-        while not events or not isinstance(events[-1], Finish):
-            events += await stream.read()
-    except GatewayError as error:
-        return events, error, stream.usage
-    finally:
-        stream.close()
-    return events, None, stream.usage
+    upstream, _ = await survived(DIALECT, CASES.values(), outcome, "m")
+    # Answers and refusals alike leave the connection to the next.
+    assert upstream.connections_total == 1
+    assert {request.path for request in upstream.requests} == {"/v1/messages"}
+    assert {request.headers["x-api-key"] for request in upstream.requests} == {KEY}
 
 
 async def test_a_refusal_names_the_request_at_the_provider() -> None:
@@ -342,12 +260,8 @@ async def test_a_refusal_names_the_request_at_the_provider() -> None:
             {"content-type": "application/json", "request-id": "req_011CeCGmBjaWkq37Sf5iU7so"},
         )
 
-    async with Upstream(refuse) as upstream:
-        provider = provider_at(upstream.base_url)
-        try:
-            _, error, _ = await received(provider)
-        finally:
-            await provider.shutdown()
+    async with provider_over(DIALECT, refuse) as (provider, _):
+        error = (await received(provider)).error
     assert error is not None
     attempt = error.attempts[0]
     assert (attempt.http_status, attempt.provider_code) == (401, "authentication_error")

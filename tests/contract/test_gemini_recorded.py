@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -21,24 +20,20 @@ from llmgateway_server.domain.content import (
     ToolCallPart,
     ToolResultPart,
 )
-from llmgateway_server.domain.errors import GatewayError, Reason
-from llmgateway_server.domain.events import ProviderEvent
+from llmgateway_server.domain.errors import Reason
 from llmgateway_server.domain.request import GenerationRequest
-from llmgateway_server.domain.timers import Timers
-from llmgateway_server.ports.provider import Provider, ProviderSettings
 from llmgateway_server.providers.gemini import DIALECT, Gemini, GeminiOptions
 from llmgateway_server.providers.gemini.failure import failure_of_response
 from llmgateway_server.providers.gemini.stream import GeminiStream, decode_body
-from support.recordings import Case, Outcome, cuts_of, decoded_by, parts_of
-from support.upstream import Conn, Upstream
-
-RECORDED = Path(__file__).parent / "recorded" / "gemini"
+from support.recordings import Case, Outcome, cuts_of, decoded_by, parts_of, recordings
+from support.replays import KEY, QUESTION, provider_over, received, survived
+from support.upstream import Conn
 
 # What fails: the reason, the code, and the wait that the body asks for.
 FAILURES = {
     # A bad key with status 400: it is ours, so the caller's request is not to blame.
-    "error-400-key": (Reason.PROVIDER_CREDENTIALS_REJECTED, "API_KEY_INVALID", None),
-    "error-429-quota": (Reason.PROVIDER_RATE_LIMITED, "RESOURCE_EXHAUSTED", 48.0),
+    "gemini/error-400-key": (Reason.PROVIDER_CREDENTIALS_REJECTED, "API_KEY_INVALID", None),
+    "gemini/error-429-quota": (Reason.PROVIDER_RATE_LIMITED, "RESOURCE_EXHAUSTED", 48.0),
 }
 # The SDK's words and ours; where functions are called Google says STOP, and we say so.
 FINISHES = {
@@ -47,7 +42,7 @@ FINISHES = {
     "SAFETY": FinishReason.CONTENT_FILTER,
 }
 # What we read of the one answer of which the SDK says nothing.
-JSON_ARRAY = "stream-json-array-no-sse"
+JSON_ARRAY = "gemini/stream-json-array-no-sse"
 
 
 class Said(NamedTuple):
@@ -59,14 +54,7 @@ class Said(NamedTuple):
     signature_count: int
 
 
-def load(directory: Path) -> Case:
-    meta = json.loads((directory / "meta.json").read_text())
-    view = directory / "sdk_view.json"
-    sdk = json.loads(view.read_text()) if directory.name != JSON_ARRAY else {}
-    return Case(directory.name, meta, sdk, (directory / meta["body_file"]).read_bytes())
-
-
-CASES = {case.name: case for case in map(load, sorted(RECORDED.iterdir()))}
+CASES = recordings("gemini")
 STREAMS = [name for name, case in CASES.items() if case.is_stream]
 ANSWERS = [name for name in CASES if name not in FAILURES]
 COMPARED = [name for name in ANSWERS if name != JSON_ARRAY]
@@ -176,29 +164,6 @@ def test_an_error_has_its_reason_code_and_wait(name: str) -> None:
     assert failure.message in CASES[name].sdk["message"].replace("\\n", "\n")
 
 
-@pytest.mark.parametrize("name", STREAMS)
-def test_byte_by_byte_is_the_same_as_at_once(name: str) -> None:
-    body = CASES[name].body
-    assert decoded(body[at : at + 1] for at in range(len(body))) == decoded([body])
-
-
-@given(data=st.data())
-@pytest.mark.parametrize("name", STREAMS)
-def test_cuts_anywhere_change_nothing(name: str, data: st.DataObject) -> None:
-    body = CASES[name].body
-    cuts = data.draw(st.lists(st.integers(0, len(body)), min_size=1, max_size=8))
-    assert decoded(cuts_of(body, cuts)) == decoded([body])
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("name", STREAMS)
-def test_one_cut_at_every_byte_changes_nothing(name: str) -> None:
-    body = CASES[name].body
-    whole = decoded([body])
-    for at in range(len(body)):
-        assert decoded(cuts_of(body, [at])) == whole
-
-
 @given(data=st.data())
 @pytest.mark.parametrize("name", STREAMS)
 def test_a_stream_cut_short_is_never_a_short_success(name: str, data: st.DataObject) -> None:
@@ -246,7 +211,12 @@ def parts_sent_back(name: str, style: ThinkingStyle) -> tuple[list[Any], list[An
 
 
 @pytest.mark.parametrize(
-    "name", ["stream-parallel-tools-signature", "stream-thinking", "stream-vertex-tool"]
+    "name",
+    [
+        "gemini/stream-parallel-tools-signature",
+        "gemini/stream-thinking",
+        "gemini/stream-vertex-tool",
+    ],
 )
 def test_calls_go_back_as_they_came_with_their_signatures(name: str) -> None:
     received, sent = parts_sent_back(name, ThinkingStyle.BUDGET)
@@ -255,7 +225,7 @@ def test_calls_go_back_as_they_came_with_their_signatures(name: str) -> None:
 
 
 def test_a_text_goes_back_with_the_signature_behind_it() -> None:
-    received, sent = parts_sent_back("stream-gemini3-signature", ThinkingStyle.LEVEL)
+    received, sent = parts_sent_back("gemini/stream-gemini3-signature", ThinkingStyle.LEVEL)
     *texts, signed = received
     # Pieces of unsigned text are one text.
     assert sent == [{"text": "".join(part["text"] for part in texts)}, signed]
@@ -263,62 +233,20 @@ def test_a_text_goes_back_with_the_signature_behind_it() -> None:
     assert signed["thoughtSignature"]
 
 
-QUESTION = GenerationRequest("", (Message(Role.USER, (TextPart("Hello"),)),))
-
-
-def provider_at(base_url: str) -> Provider:
-    return DIALECT.create(
-        ProviderSettings("recorded", base_url, lambda: "test-key", GeminiOptions())
-    )
-
-
-async def received(
-    provider: Provider,
-) -> tuple[list[ProviderEvent], GatewayError | None, Usage | None]:
-    events: list[ProviderEvent] = []
-    try:
-        stream = await provider.open(QUESTION, "gemini-x", Timers())
-    except GatewayError as error:
-        return events, error, None
-    try:
-        while not events or not isinstance(events[-1], Finish):
-            events += await stream.read()
-    except GatewayError as error:
-        return events, error, stream.usage
-    finally:
-        stream.close()
-    return events, None, stream.usage
-
-
 async def test_every_recording_survives_real_http() -> None:
-    async def replay(conn: Conn) -> None:
-        kind = case.meta["response_headers"]["content-type"]
-        await conn.respond(case.meta["status"], case.body, {"content-type": kind})
-
-    async with Upstream(replay) as upstream:
-        provider = provider_at(upstream.base_url)
-        try:
-            for case in CASES.values():
-                events, error, usage = await received(provider)
-                expected = outcome(case)
-                assert merge(events) == merge(expected.events), case.name
-                assert usage == expected.usage, case.name
-                if expected.failure is None:
-                    assert error is None, case.name
-                else:
-                    assert error is not None, case.name
-                    assert error.reason is expected.failure.reason, case.name
-                    assert error.retry_after == expected.failure.retry_after, case.name
-        finally:
-            await provider.shutdown()
-        assert upstream.connections_total == 1
-        paths = {request.path for request in upstream.requests}
-        assert paths == {"/v1/models/gemini-x:streamGenerateContent?alt=sse"}
-        keys = {request.headers["x-goog-api-key"] for request in upstream.requests}
-        assert keys == {"test-key"}
+    upstream, answers = await survived(DIALECT, CASES.values(), outcome, "gemini-x")
+    for name, (_, error, usage) in answers.items():
+        expected = outcome(CASES[name])
+        assert usage == expected.usage, name
+        if error is not None and expected.failure is not None:
+            assert error.retry_after == expected.failure.retry_after, name
+    assert upstream.connections_total == 1
+    paths = {request.path for request in upstream.requests}
+    assert paths == {"/v1/models/gemini-x:streamGenerateContent?alt=sse"}
+    assert {request.headers["x-goog-api-key"] for request in upstream.requests} == {KEY}
 
 
-@pytest.mark.parametrize("name", ["stream-thinking", "stream-gemini3-signature"])
+@pytest.mark.parametrize("name", ["gemini/stream-thinking", "gemini/stream-gemini3-signature"])
 async def test_a_stream_may_arrive_in_any_pieces_over_http(name: str) -> None:
     case = CASES[name]
 
@@ -328,12 +256,8 @@ async def test_a_stream_may_arrive_in_any_pieces_over_http(name: str) -> None:
             await conn.chunk(piece)
         await conn.end()
 
-    async with Upstream(drip) as upstream:
-        provider = provider_at(upstream.base_url)
-        try:
-            events, error, usage = await received(provider)
-        finally:
-            await provider.shutdown()
+    async with provider_over(DIALECT, drip) as (provider, _):
+        events, error, usage = await received(provider, "gemini-x")
     assert error is None
     assert merge(events) == merge(outcome(case).events)
     assert usage == outcome(case).usage

@@ -8,26 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmgateway_server.domain.answer import Finish, FinishReason, Usage
-from llmgateway_server.domain.coalesce import merge
 from llmgateway_server.domain.content import (
-    Message,
     Part,
     ReasoningPart,
-    Role,
     TextPart,
     ToolCallPart,
 )
-from llmgateway_server.domain.errors import GatewayError, Reason
-from llmgateway_server.domain.events import ProviderEvent
-from llmgateway_server.domain.request import GenerationRequest
-from llmgateway_server.domain.timers import Timers
-from llmgateway_server.ports.provider import Provider, ProviderSettings
+from llmgateway_server.domain.errors import Reason
 from llmgateway_server.providers.dialect import WireError
-from llmgateway_server.providers.openai_chat import DIALECT, OpenAIChatOptions
+from llmgateway_server.providers.openai_chat import DIALECT
 from llmgateway_server.providers.openai_chat.stream import ChatStream, decode_body
 from llmgateway_server.providers.openai_errors import failure_of_response
-from support.recordings import Case, Outcome, cuts_of, decoded_by, names, parts_of, recordings
-from support.upstream import Conn, Upstream
+from support.recordings import Case, Outcome, decoded_by, names, parts_of, recordings
+from support.replays import provider_over, received, respond, survived
+from support.upstream import Conn
 
 # Where we differ from the SDK on purpose, beside the usage convention of `expected_usage`:
 # the finish that we report instead of the one that the SDK read, and why.
@@ -137,22 +131,6 @@ def expected_usage(usage: Mapping[str, Any] | None) -> Usage | None:
     )
 
 
-def provider_at(base_url: str) -> Provider:
-    return DIALECT.create(
-        ProviderSettings("recorded", base_url, lambda: "test-key", OpenAIChatOptions())
-    )
-
-
-async def respond(conn: Conn, case: Case) -> None:
-    """Replay a case; the headers of its framing and encoding no longer fit."""
-    kept = ("content-type", "retry-after", "retry-after-ms", "x-request-id", "apim-request-id")
-    headers = {k: v for k, v in case.meta["response_headers"].items() if k in kept}
-    await conn.respond(case.meta["status"], case.body, headers)
-
-
-QUESTION = GenerationRequest("", (Message(Role.USER, (TextPart("Hello"),)),))
-
-
 def test_every_recording_is_here() -> None:
     assert len(CASES) == 59
     assert set(FAILURES) | set(FINISHES) <= set(CASES)
@@ -229,30 +207,6 @@ def test_what_came_before_an_error_in_the_stream_is_kept(name: str) -> None:
     assert not any(isinstance(event, Finish) for event in events)
 
 
-@pytest.mark.parametrize("name", names(STREAMS))
-def test_byte_by_byte_is_the_same_as_at_once(name: str) -> None:
-    case = CASES[name]
-    pieces = [case.body[at : at + 1] for at in range(len(case.body))]
-    assert decoded(pieces) == decoded([case.body])
-
-
-@given(data=st.data())
-@pytest.mark.parametrize("name", names(STREAMS))
-def test_cuts_anywhere_change_nothing(name: str, data: st.DataObject) -> None:
-    case = CASES[name]
-    cuts = data.draw(st.lists(st.integers(0, len(case.body)), min_size=1, max_size=8))
-    assert decoded(cuts_of(case.body, cuts)) == decoded([case.body])
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("name", names(STREAMS))
-def test_one_cut_at_every_byte_changes_nothing(name: str) -> None:
-    case = CASES[name]
-    whole = decoded([case.body])
-    for at in range(len(case.body)):
-        assert decoded(cuts_of(case.body, [at])) == whole
-
-
 @given(data=st.data())
 @pytest.mark.parametrize("name", names(STREAMS))
 def test_a_stream_cut_short_is_never_a_short_success(name: str, data: st.DataObject) -> None:
@@ -270,47 +224,11 @@ def test_a_stream_cut_short_is_never_a_short_success(name: str, data: st.DataObj
 
 
 async def test_every_recording_survives_real_http() -> None:
-    async def replay(conn: Conn) -> None:
-        await respond(conn, case)
-
-    async with Upstream(replay) as upstream:
-        provider = provider_at(upstream.base_url)
-        try:
-            for case in CASES.values():
-                events, failure, usage = await received(provider)
-                expected = outcome(case)
-                assert merge(events) == merge(expected.events), case.name
-                if case.is_stream:
-                    assert usage == expected.usage, case.name
-                if expected.failure is None:
-                    assert failure is None, case.name
-                else:
-                    assert failure is not None, case.name
-                    assert failure.reason is expected.failure.reason, case.name
-        finally:
-            await provider.shutdown()
-        # Answers and refusals alike leave the connection to the next; only a failure behind a
-        # 200 may cost it.
-        broken = [name for name in FAILURES if CASES[name].meta["status"] == 200]
-        assert upstream.connections_total <= 1 + len(broken)
-
-
-async def received(
-    provider: Provider,
-) -> tuple[list[ProviderEvent], GatewayError | None, Usage | None]:
-    events: list[ProviderEvent] = []
-    try:
-        stream = await provider.open(QUESTION, "m", Timers())
-    except GatewayError as error:
-        return events, error, None
-    try:
-        while not events or not isinstance(events[-1], Finish):
-            events += await stream.read()
-    except GatewayError as error:
-        return events, error, stream.usage
-    finally:
-        stream.close()
-    return events, None, stream.usage
+    upstream, _ = await survived(DIALECT, CASES.values(), outcome, "m")
+    # Answers and refusals alike leave the connection to the next; only a failure behind a
+    # 200 may cost it.
+    broken = [name for name in FAILURES if CASES[name].meta["status"] == 200]
+    assert upstream.connections_total <= 1 + len(broken)
 
 
 async def test_azures_refusal_says_when_to_come_back() -> None:
@@ -319,12 +237,8 @@ async def test_azures_refusal_says_when_to_come_back() -> None:
     async def refuse(conn: Conn) -> None:
         await respond(conn, case)
 
-    async with Upstream(refuse) as upstream:
-        provider = provider_at(upstream.base_url)
-        try:
-            _, error, _ = await received(provider)
-        finally:
-            await provider.shutdown()
+    async with provider_over(DIALECT, refuse) as (provider, _):
+        error = (await received(provider)).error
     assert error is not None
     # Its retry-after-ms says 0, its retry-after 1.
     assert error.retry_after == 1.0

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from llmgateway_server.domain.answer import Finish, FinishReason, Usage
 from llmgateway_server.domain.capabilities import Capabilities
-from llmgateway_server.domain.coalesce import merge
 from llmgateway_server.domain.content import (
     Message,
     Role,
@@ -22,7 +21,7 @@ from llmgateway_server.domain.errors import GatewayError, Reason
 from llmgateway_server.domain.events import ProviderEvent
 from llmgateway_server.domain.request import GenerationRequest
 from llmgateway_server.domain.timers import Timers
-from llmgateway_server.ports.provider import Provider, ProviderSettings
+from llmgateway_server.ports.provider import Provider
 from llmgateway_server.providers.openai_errors import failure_of_response
 from llmgateway_server.providers.openai_responses import (
     DIALECT,
@@ -34,13 +33,12 @@ from support.recordings import (
     PROVIDER,
     Case,
     Outcome,
-    cuts_of,
     decoded_by,
     names,
     parts_of,
     recordings,
 )
-from support.upstream import Conn, Upstream
+from support.replays import QUESTION, survived
 
 # What fails: the reason, and the provider's code.
 FAILURES = {
@@ -77,24 +75,6 @@ def expected_finish(sdk: dict[str, Any]) -> FinishReason:
     if sdk["status"] == "incomplete":
         return FinishReason.LENGTH
     return FinishReason.TOOL_CALLS if sdk["function_calls"] else FinishReason.STOP
-
-
-def provider_at(base_url: str) -> Provider:
-    return DIALECT.create(
-        ProviderSettings(PROVIDER, base_url, lambda: "test-key", OpenAIResponsesOptions())
-    )
-
-
-async def respond(conn: Conn, case: Case) -> None:
-    """Replay a case; the headers of its framing and encoding no longer fit."""
-    kept = ("content-type", "retry-after", "x-request-id")
-    headers = {k: v for k, v in case.meta["response_headers"].items() if k in kept}
-    if case.is_stream:
-        headers.setdefault("content-type", "text/event-stream")
-    await conn.respond(case.meta["status"], case.body, headers)
-
-
-QUESTION = GenerationRequest("", (Message(Role.USER, (TextPart("Hello"),)),))
 
 
 def test_every_recording_is_here() -> None:
@@ -140,30 +120,6 @@ def test_an_error_has_its_reason_and_code(name: str) -> None:
     assert failure is not None
     assert (failure.reason, failure.code) == FAILURES[name]
     assert failure.message
-
-
-@pytest.mark.parametrize("name", names(STREAMS))
-def test_byte_by_byte_is_the_same_as_at_once(name: str) -> None:
-    case = CASES[name]
-    pieces = [case.body[at : at + 1] for at in range(len(case.body))]
-    assert decoded(pieces) == decoded([case.body])
-
-
-@given(data=st.data())
-@pytest.mark.parametrize("name", names(STREAMS))
-def test_cuts_anywhere_change_nothing(name: str, data: st.DataObject) -> None:
-    case = CASES[name]
-    cuts = data.draw(st.lists(st.integers(0, len(case.body)), min_size=1, max_size=8))
-    assert decoded(cuts_of(case.body, cuts)) == decoded([case.body])
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("name", names(STREAMS))
-def test_one_cut_at_every_byte_changes_nothing(name: str) -> None:
-    case = CASES[name]
-    whole = decoded([case.body])
-    for at in range(len(case.body)):
-        assert decoded(cuts_of(case.body, [at])) == whole
 
 
 @given(data=st.data())
@@ -215,21 +171,5 @@ async def received(provider: Provider) -> tuple[list[ProviderEvent], GatewayErro
 
 
 async def test_every_recording_survives_real_http() -> None:
-    async def replay(conn: Conn) -> None:
-        await respond(conn, case)
-
-    async with Upstream(replay) as upstream:
-        provider = provider_at(upstream.base_url)
-        try:
-            for case in CASES.values():
-                events, error = await received(provider)
-                expected = outcome(case)
-                assert merge(events) == merge(expected.events), case.name
-                if expected.failure is None:
-                    assert error is None, case.name
-                else:
-                    assert error is not None, case.name
-                    assert error.reason is expected.failure.reason, case.name
-        finally:
-            await provider.shutdown()
-        assert {request.path for request in upstream.requests} == {"/v1/responses"}
+    upstream, _ = await survived(DIALECT, CASES.values(), outcome, "m")
+    assert {request.path for request in upstream.requests} == {"/v1/responses"}

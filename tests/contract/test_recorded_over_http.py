@@ -15,20 +15,14 @@ import pytest
 
 from llmgateway_server.domain.answer import Finish, Usage
 from llmgateway_server.domain.coalesce import merge
-from llmgateway_server.domain.content import Message, Role, TextPart
-from llmgateway_server.domain.errors import GatewayError
-from llmgateway_server.domain.events import ProviderEvent
-from llmgateway_server.domain.request import GenerationRequest
-from llmgateway_server.domain.timers import Timers
-from llmgateway_server.ports.provider import Provider, ProviderSettings
+from llmgateway_server.ports.provider import Provider
 from llmgateway_server.providers import anthropic, gemini, openai_chat, openai_responses
 from llmgateway_server.providers.dialect import Dialect, DialectPlugin, WireError
 from support.recordings import Case, Outcome, cuts_of, decoded_by, names, recordings
-from support.upstream import Conn, Upstream
+from support.replays import headers_of, provider_over, received
+from support.upstream import Conn
 
 URL = "https://recorded.example/v1"
-QUESTION = GenerationRequest("", (Message(Role.USER, (TextPart("Hello"),)),))
-KEPT = ("content-type", "retry-after", "retry-after-ms", "x-should-retry")
 # Larger recordings differ from smaller ones in their number of events only.
 MOST_PIECES = 400
 
@@ -103,39 +97,14 @@ async def provider_behind(
     spoken: Spoken, case: Case, cut: Cutter, pause: float, *, chunked: bool
 ) -> AsyncIterator[Provider]:
     async def replay(conn: Conn) -> None:
-        headers = {k: v for k, v in case.meta["response_headers"].items() if k in KEPT}
-        await conn.head(case.meta["status"], headers, chunked=chunked)
+        await conn.head(case.meta["status"], headers_of(case), chunked=chunked)
         for piece in cut(case):
             await conn.chunk(piece)
             await asyncio.sleep(pause)
         await conn.end()
 
-    async with Upstream(replay) as upstream:
-        options = spoken.plugin.options()
-        settings = ProviderSettings("up", upstream.base_url, lambda: "test-key", options)
-        provider = spoken.plugin.create(settings)
-        try:
-            yield provider
-        finally:
-            await provider.shutdown()
-
-
-async def received(
-    provider: Provider,
-) -> tuple[list[ProviderEvent], GatewayError | None, Usage | None]:
-    events: list[ProviderEvent] = []
-    try:
-        stream = await provider.open(QUESTION, "m", Timers())
-    except GatewayError as error:
-        return events, error, None
-    try:
-        while not events or not isinstance(events[-1], Finish):
-            events += await stream.read()
-    except GatewayError as error:
-        return events, error, stream.usage
-    finally:
-        stream.close()
-    return events, None, stream.usage
+    async with provider_over(spoken.plugin, replay) as (provider, _):
+        yield provider
 
 
 @pytest.mark.parametrize(("spoken", "case"), CASES, ids=IDS)

@@ -1,8 +1,13 @@
-"""Every recorded stream ended at every byte: a failure, or an answer that lacks nothing it says."""
+"""Every recorded stream, cut into pieces and ended early.
+
+Pieces change nothing. An early end is a failure, or an answer that lacks nothing it says.
+"""
 
 from collections.abc import Callable, Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llmgateway_server.domain.answer import Finish, Usage
 from llmgateway_server.domain.events import StreamEvent
@@ -11,7 +16,7 @@ from llmgateway_server.providers.dialect import Decoder
 from llmgateway_server.providers.gemini.stream import GeminiStream
 from llmgateway_server.providers.openai_chat.stream import ChatStream
 from llmgateway_server.providers.openai_responses.stream import ResponseStream
-from support.recordings import Case, decoded_by, names, recordings
+from support.recordings import Case, cuts_of, decoded_by, names, recordings
 
 DECODERS: dict[str, Callable[[], Decoder]] = {
     "openai": ChatStream,
@@ -20,12 +25,13 @@ DECODERS: dict[str, Callable[[], Decoder]] = {
     "anthropic": MessageStream,
     "gemini": GeminiStream,
 }
-STREAMS = [
+FOUND = [
     (decoder, case)
     for group, decoder in DECODERS.items()
     for case in recordings(group).values()
     if case.is_stream
 ]
+STREAMS = pytest.mark.parametrize(("decoder", "case"), FOUND, ids=names(case for _, case in FOUND))
 
 
 def without_usage(events: Sequence[StreamEvent]) -> list[StreamEvent]:
@@ -33,8 +39,32 @@ def without_usage(events: Sequence[StreamEvent]) -> list[StreamEvent]:
     return [event for event in events if not isinstance(event, Usage)]
 
 
+@STREAMS
+def test_byte_by_byte_is_the_same_as_at_once(decoder: Callable[[], Decoder], case: Case) -> None:
+    pieces = [case.body[at : at + 1] for at in range(len(case.body))]
+    assert decoded_by(decoder(), pieces) == decoded_by(decoder(), [case.body])
+
+
+@given(data=st.data())
+@STREAMS
+def test_cuts_anywhere_change_nothing(
+    decoder: Callable[[], Decoder], case: Case, data: st.DataObject
+) -> None:
+    cuts = data.draw(st.lists(st.integers(0, len(case.body)), min_size=1, max_size=8))
+    pieces = cuts_of(case.body, cuts)
+    assert decoded_by(decoder(), pieces) == decoded_by(decoder(), [case.body])
+
+
 @pytest.mark.long
-@pytest.mark.parametrize(("decoder", "case"), STREAMS, ids=names(case for _, case in STREAMS))
+@STREAMS
+def test_one_cut_at_every_byte_changes_nothing(decoder: Callable[[], Decoder], case: Case) -> None:
+    whole = decoded_by(decoder(), [case.body])
+    for at in range(len(case.body)):
+        assert decoded_by(decoder(), cuts_of(case.body, [at])) == whole
+
+
+@pytest.mark.long
+@STREAMS
 def test_no_end_is_a_short_success(decoder: Callable[[], Decoder], case: Case) -> None:
     whole = decoded_by(decoder(), [case.body])
     for end in range(len(case.body)):
