@@ -1,13 +1,12 @@
 """Chunks of any shape, and what the openai_chat dialect makes of them."""
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
-from llmgateway_server.domain.answer import Finish, Usage
 from llmgateway_server.domain.events import ProviderEvent
 from llmgateway_server.providers.dialect import Failure
 from llmgateway_server.providers.openai_chat.stream import ChatStream
+from support.decoding import Decoded, failure_in, fed_to
 
 Json = dict[str, Any]
 DONE = b"data: [DONE]\n\n"
@@ -39,10 +38,8 @@ def sse(*payloads: Json) -> bytes:
     return b"".join(b"data: " + json.dumps(payload).encode() + b"\n\n" for payload in payloads)
 
 
-def fed(*data: bytes) -> tuple[list[ProviderEvent], Failure | None]:
-    decoder = ChatStream()
-    events = [event for piece_ in data for event in decoder.feed(piece_)]
-    return events + decoder.end(), decoder.failure
+def fed(*data: bytes) -> Decoded:
+    return fed_to(ChatStream(), data)
 
 
 def answered(*payloads: Json) -> list[ProviderEvent]:
@@ -53,14 +50,7 @@ def answered(*payloads: Json) -> list[ProviderEvent]:
 
 
 def failed(data: bytes) -> Failure:
-    events, failure = fed(data)
-    assert failure is not None
-    assert not any(isinstance(event, Finish) for event in events)
-    return failure
-
-
-def deltas(events: Sequence[ProviderEvent]) -> list[ProviderEvent]:
-    return [event for event in events if not isinstance(event, Usage | Finish)]
+    return failure_in(fed(data))
 
 
 STOP = chunk({}, "stop")

@@ -1,13 +1,12 @@
 """Events of any shape, and what the anthropic dialect makes of them."""
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
-from llmgateway_server.domain.answer import Finish, Usage
 from llmgateway_server.domain.events import ProviderEvent
 from llmgateway_server.providers.anthropic.stream import MessageStream
 from llmgateway_server.providers.dialect import Failure
+from support.decoding import Decoded, failure_in, fed_to
 
 Json = dict[str, Any]
 
@@ -67,10 +66,8 @@ def sse(*payloads: Json) -> bytes:
     )
 
 
-def fed(*data: bytes) -> tuple[list[ProviderEvent], Failure | None]:
-    decoder = MessageStream()
-    events = [event for piece in data for event in decoder.feed(piece)]
-    return events + decoder.end(), decoder.failure
+def fed(*data: bytes) -> Decoded:
+    return fed_to(MessageStream(), data)
 
 
 def answered(*payloads: Json) -> list[ProviderEvent]:
@@ -81,11 +78,4 @@ def answered(*payloads: Json) -> list[ProviderEvent]:
 
 
 def failed(data: bytes) -> Failure:
-    events, failure = fed(data)
-    assert failure is not None
-    assert not any(isinstance(event, Finish) for event in events)
-    return failure
-
-
-def deltas(events: Sequence[ProviderEvent]) -> list[ProviderEvent]:
-    return [event for event in events if not isinstance(event, Usage | Finish)]
+    return failure_in(fed(data))

@@ -1,13 +1,12 @@
 """Events of any shape, and what the openai_responses dialect makes of them."""
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
-from llmgateway_server.domain.answer import Finish, Usage
 from llmgateway_server.domain.events import ProviderEvent
 from llmgateway_server.providers.dialect import Failure
 from llmgateway_server.providers.openai_responses.stream import ResponseStream
+from support.decoding import Decoded, failure_in, fed_to
 
 Json = dict[str, Any]
 
@@ -80,10 +79,8 @@ def sse(*payloads: Json, named: bool = False) -> bytes:
     )
 
 
-def fed(*data: bytes) -> tuple[list[ProviderEvent], Failure | None]:
-    decoder = ResponseStream()
-    events = [event_ for piece in data for event_ in decoder.feed(piece)]
-    return events + decoder.end(), decoder.failure
+def fed(*data: bytes) -> Decoded:
+    return fed_to(ResponseStream(), data)
 
 
 def answered(*payloads: Json) -> list[ProviderEvent]:
@@ -94,14 +91,7 @@ def answered(*payloads: Json) -> list[ProviderEvent]:
 
 
 def failed(data: bytes) -> Failure:
-    events, failure = fed(data)
-    assert failure is not None
-    assert not any(isinstance(event_, Finish) for event_ in events)
-    return failure
-
-
-def deltas(events: Sequence[ProviderEvent]) -> list[ProviderEvent]:
-    return [event_ for event_ in events if not isinstance(event_, Usage | Finish)]
+    return failure_in(fed(data))
 
 
 def _placed(payload: Json, place: int | None, item_id: str | None) -> Json:

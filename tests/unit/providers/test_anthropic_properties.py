@@ -7,30 +7,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmgateway_server.domain.answer import Finish, Usage
-from llmgateway_server.domain.coalesce import merge
 from llmgateway_server.domain.events import (
-    ReasoningDelta,
     SignatureDelta,
-    TextDelta,
     ToolCallDelta,
 )
 from llmgateway_server.providers.anthropic.stream import decode_body, decode_count
 from llmgateway_server.providers.dialect import WireError
 from llmgateway_server.providers.request_writing import RESPONSE_TOOL
+from support.any_json import SCALARS, anything, bodies, streams
+from support.decoding import assert_finish_or_failure, assert_split_changes_nothing, numbered
 from support.message_stream import (
     Json,
     block_delta,
     block_start,
     block_stop,
-    deltas,
     fed,
     message_end,
     message_start,
     sse,
 )
 
-# JSON of the right names with anything inside.
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 KEYS = st.sampled_from(
     [
         "content",
@@ -70,10 +66,7 @@ WORDS = st.sampled_from(
         "tool_use",
     ]
 )
-ANYTHING = st.recursive(
-    SCALARS | WORDS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
-)
+ANYTHING = anything(KEYS, SCALARS | WORDS)
 INDEX = st.integers(0, 3)
 TEXT = st.text(max_size=4)
 
@@ -102,13 +95,11 @@ def additions() -> st.SearchStrategy[Json]:
     )
 
 
-EVENTS = st.one_of(
+KNOWN = (
     starts().map(sse),
     additions().map(sse),
     additions().map(sse),
     st.builds(block_stop, INDEX).map(sse),
-    ANYTHING.map(lambda value: b"data: " + json.dumps(value).encode() + b"\n\n"),
-    st.binary(max_size=20),
     st.sampled_from(
         [
             sse(message_start(input_tokens=1)),
@@ -120,7 +111,7 @@ EVENTS = st.one_of(
         ]
     ),
 )
-STREAMS = st.lists(EVENTS, max_size=12).map(b"".join)
+STREAMS = streams(ANYTHING, KNOWN)
 # Those that the API could send, and so come to an end.
 WELL_FORMED = st.lists(starts() | additions() | st.builds(block_stop, INDEX), max_size=12).map(
     lambda payloads: sse(message_start(input_tokens=1), *payloads, *message_end())
@@ -129,20 +120,14 @@ WELL_FORMED = st.lists(starts() | additions() | st.builds(block_stop, INDEX), ma
 
 @given(stream=STREAMS | WELL_FORMED, data=st.data())
 def test_a_split_changes_nothing_in_any_stream(stream: bytes, data: st.DataObject) -> None:
-    at = data.draw(st.integers(0, len(stream)))
-    middle = data.draw(st.integers(at, len(stream)))
-    events, failure = fed(stream[:at], stream[at:middle], stream[middle:])
-    whole, expected = fed(stream)
-    assert (merge(events), failure) == (merge(whole), expected)
+    assert_split_changes_nothing(fed, stream, data)
 
 
 @given(stream=STREAMS | WELL_FORMED)
 def test_any_stream_ends_in_a_finish_or_a_failure(stream: bytes) -> None:
     events, failure = fed(stream)
-    finishes = [event for event in events if isinstance(event, Finish)]
-    assert len(finishes) == (1 if failure is None else 0)
+    assert_finish_or_failure((events, failure))
     if failure is None:
-        assert events[-1] is finishes[0]
         usages = [index for index, event in enumerate(events) if isinstance(event, Usage)]
         assert usages in ([], [len(events) - 2])
 
@@ -156,14 +141,8 @@ def test_what_the_api_could_send_is_an_answer(stream: bytes) -> None:
 @given(stream=STREAMS | WELL_FORMED)
 def test_parts_are_numbered_without_gaps_and_keep_their_kind(stream: bytes) -> None:
     events, failure = fed(stream)
-    kinds: dict[int, type] = {}
     arguments: dict[int, str] = {}
-    for event in deltas(events):
-        assert isinstance(event, TextDelta | ReasoningDelta | SignatureDelta | ToolCallDelta)
-        assert event.part_index <= len(kinds)
-        new = event.part_index not in kinds
-        kind = ReasoningDelta if isinstance(event, SignatureDelta) else type(event)
-        assert kinds.setdefault(event.part_index, kind) is kind
+    for event, new in numbered(events):
         if isinstance(event, ToolCallDelta):
             assert bool(event.name) is bool(event.tool_call_id) is new
             before = arguments.get(event.part_index, "")
@@ -176,7 +155,7 @@ def test_parts_are_numbered_without_gaps_and_keep_their_kind(stream: bytes) -> N
         assert all(arguments.values())
 
 
-@given(body=ANYTHING.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=40))
+@given(body=bodies(ANYTHING))
 def test_any_body_is_an_answer_or_a_failure(body: bytes) -> None:
     try:
         events = decode_body(body)
@@ -186,7 +165,7 @@ def test_any_body_is_an_answer_or_a_failure(body: bytes) -> None:
         assert isinstance(events[-1], Finish)
 
 
-@given(body=ANYTHING.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=40))
+@given(body=bodies(ANYTHING))
 def test_any_body_is_a_count_or_a_failure(body: bytes) -> None:
     try:
         count = decode_count(body)

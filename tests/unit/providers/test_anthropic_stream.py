@@ -16,6 +16,7 @@ from llmgateway_server.domain.events import (
     ToolCallDelta,
 )
 from llmgateway_server.providers.anthropic.stream import MessageStream
+from support.decoding import deltas
 from support.message_stream import (
     Json,
     answered,
@@ -23,7 +24,6 @@ from support.message_stream import (
     block_start,
     block_stop,
     call_block,
-    deltas,
     failed,
     fed,
     message_end,

@@ -6,14 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from llmgateway_server.domain.answer import Finish, Usage
+from llmgateway_server.domain.answer import Finish
 from llmgateway_server.domain.coalesce import merge
 from llmgateway_server.domain.errors import Reason
 from llmgateway_server.domain.events import (
-    ReasoningDelta,
     SignatureDelta,
     StreamEvent,
-    TextDelta,
     ToolCallDelta,
 )
 from llmgateway_server.providers.dialect import Failure, WireError
@@ -21,10 +19,10 @@ from llmgateway_server.providers.gemini.counting import read_count
 from llmgateway_server.providers.gemini.embeddings import read_embeddings
 from llmgateway_server.providers.gemini.failure import failure_in_answer, failure_of_response
 from llmgateway_server.providers.gemini.stream import decode_body
-from support.gemini_stream import STOP, USAGE, call, chunk, deltas, fed, sse, text, thought
+from support.any_json import SCALARS, anything, bodies, streams
+from support.decoding import assert_finish_or_failure, numbered, pieces_of
+from support.gemini_stream import STOP, USAGE, call, chunk, fed, sse, text, thought
 
-# JSON of the right names with anything inside.
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 KEYS = st.sampled_from(
     [
         *("args", "blockReason", "candidates", "code", "content", "details", "embeddings"),
@@ -34,9 +32,7 @@ KEYS = st.sampled_from(
         *("usageMetadata", "values", "violations"),
     ]
 )
-ANYTHING = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4)
-)
+ANYTHING = anything(KEYS)
 SIGNED = st.sampled_from([{}, {"thoughtSignature": "c2ln"}, {"thoughtSignature": "\u00e9"}])
 TEXTS = st.text(max_size=6)
 PARTS = st.one_of(
@@ -67,15 +63,13 @@ OTHERS = [
     b"\r",
     b"data: ",
 ]
-EVENTS = st.one_of(
+KNOWN = (
     CHUNKS.map(sse),
     CHUNKS.map(sse),
-    ANYTHING.map(lambda value: b"data: " + json.dumps(value).encode() + b"\n\n"),
-    st.binary(max_size=20),
     st.sampled_from(OTHERS),
 )
-STREAMS = st.lists(EVENTS, max_size=12).map(b"".join)
-BODIES = ANYTHING.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=60)
+STREAMS = streams(ANYTHING, KNOWN)
+BODIES = bodies(ANYTHING, 60)
 
 
 def told(*data: bytes) -> tuple[list[StreamEvent], Failure | None]:
@@ -91,39 +85,23 @@ def told(*data: bytes) -> tuple[list[StreamEvent], Failure | None]:
 
 @given(stream=STREAMS, data=st.data())
 def test_a_split_changes_nothing_in_any_stream(stream: bytes, data: st.DataObject) -> None:
-    at = data.draw(st.integers(0, len(stream)))
-    middle = data.draw(st.integers(at, len(stream)))
-    assert told(stream[:at], stream[at:middle], stream[middle:]) == told(stream)
+    assert told(*pieces_of(stream, data)) == told(stream)
 
 
 @given(stream=STREAMS)
 def test_any_stream_ends_in_a_finish_or_a_failure(stream: bytes) -> None:
-    events, failure = fed(stream)
-    finishes = [event for event in events if isinstance(event, Finish)]
-    assert len(finishes) == (1 if failure is None else 0)
-    if failure is None:
-        assert events[-1] is finishes[0]
-        assert [type(event) for event in events].count(Usage) <= 1
+    assert_finish_or_failure(fed(stream))
 
 
 @given(stream=STREAMS)
 def test_parts_are_numbered_without_gaps_and_keep_their_kind(stream: bytes) -> None:
-    events, _ = fed(stream)
-    kinds: dict[int, type] = {}
-    ids: set[str] = set()
-    for event in deltas(events):
-        assert isinstance(event, TextDelta | ReasoningDelta | SignatureDelta | ToolCallDelta)
-        assert event.part_index <= len(kinds)
-        new = event.part_index not in kinds
-        kind = ReasoningDelta if isinstance(event, SignatureDelta) else type(event)
-        assert kinds.setdefault(event.part_index, kind) is kind
+    for event, new in numbered(fed(stream)[0]):
         match event:
             case ToolCallDelta():
                 assert new
                 assert event.name
                 assert event.tool_call_id
                 assert isinstance(json.loads(event.arguments_json), dict)
-                ids.add(event.tool_call_id)
             case SignatureDelta():
                 assert event.signature
             case _:

@@ -14,6 +14,7 @@ from llmgateway_server.domain.events import (
     ToolCallDelta,
 )
 from llmgateway_server.providers.gemini.stream import GeminiStream
+from support.decoding import deltas
 from support.gemini_stream import (
     ANSWER_ID,
     STOP,
@@ -21,7 +22,6 @@ from support.gemini_stream import (
     answered,
     call,
     chunk,
-    deltas,
     failed,
     fed,
     sse,

@@ -17,13 +17,13 @@ from support.chat_stream import (
     answered,
     calls,
     chunk,
-    deltas,
     failed,
     fed,
     piece,
     sse,
     text,
 )
+from support.decoding import deltas
 
 
 def test_text_arrives_as_it_was_sent_and_the_finish_is_last() -> None:

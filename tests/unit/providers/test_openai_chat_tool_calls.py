@@ -15,12 +15,12 @@ from support.chat_stream import (
     answered,
     calls,
     chunk,
-    deltas,
     failed,
     piece,
     sse,
     text,
 )
+from support.decoding import deltas
 
 
 def test_parallel_calls_may_be_interleaved() -> None:

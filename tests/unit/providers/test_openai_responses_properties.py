@@ -1,24 +1,19 @@
 """What nobody thought of: any stream, cut anywhere, ends in a finish or in a failure."""
 
-import json
-
 from hypothesis import given
 from hypothesis import strategies as st
 
 from llmgateway_server.domain.answer import Finish, Usage
-from llmgateway_server.domain.coalesce import merge
 from llmgateway_server.domain.events import (
-    ReasoningDelta,
     SignatureDelta,
-    TextDelta,
     ToolCallDelta,
 )
 from llmgateway_server.providers.dialect import WireError
 from llmgateway_server.providers.openai_responses.stream import decode_body
-from support.responses_stream import COMPLETED, CREATED, Json, deltas, fed, sse
+from support.any_json import anything, bodies, streams
+from support.decoding import assert_finish_or_failure, assert_split_changes_nothing, numbered
+from support.responses_stream import COMPLETED, CREATED, Json, fed, sse
 
-# JSON of the right names with anything inside.
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 KEYS = st.sampled_from(
     [
         *("arguments", "call_id", "content", "delta", "encrypted_content", "error", "id", "item"),
@@ -27,9 +22,7 @@ KEYS = st.sampled_from(
         *("summary_index", "text", "type", "usage"),
     ]
 )
-ANYTHING = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4)
-)
+ANYTHING = anything(KEYS)
 PLACES = st.none() | st.integers(0, 2)
 NAMES = st.none() | st.sampled_from(["", "a", "b"])
 WORDS = st.text(max_size=6)
@@ -93,46 +86,27 @@ LASTS = st.builds(
     st.lists(ITEMS, max_size=3),
     ANYTHING,
 )
-EVENTS = st.one_of(
+KNOWN = (
     st.one_of(PIECES, PIECES, HEADS, LASTS, st.sampled_from([CREATED, COMPLETED])).map(sse),
     PIECES.map(sse),
-    ANYTHING.map(lambda value: b"data: " + json.dumps(value).encode() + b"\n\n"),
-    st.binary(max_size=20),
     st.sampled_from([b"data: [DONE]\n\n", b"event: error\n", b": ping\n\n", b"\r\n"]),
 )
-STREAMS = st.lists(EVENTS, max_size=12).map(b"".join)
+STREAMS = streams(ANYTHING, KNOWN)
 
 
 @given(stream=STREAMS, data=st.data())
 def test_a_split_changes_nothing_in_any_stream(stream: bytes, data: st.DataObject) -> None:
-    at = data.draw(st.integers(0, len(stream)))
-    middle = data.draw(st.integers(at, len(stream)))
-    events, failure = fed(stream[:at], stream[at:middle], stream[middle:])
-    whole, whole_failure = fed(stream)
-    assert (merge(events), failure) == (merge(whole), whole_failure)
+    assert_split_changes_nothing(fed, stream, data)
 
 
 @given(stream=STREAMS)
 def test_any_stream_ends_in_a_finish_or_a_failure(stream: bytes) -> None:
-    events, failure = fed(stream)
-    finishes = [event for event in events if isinstance(event, Finish)]
-    assert len(finishes) == (1 if failure is None else 0)
-    if failure is None:
-        assert events[-1] is finishes[0]
-        assert [type(event) for event in events].count(Usage) <= 1
+    assert_finish_or_failure(fed(stream))
 
 
 @given(stream=STREAMS)
 def test_parts_are_numbered_without_gaps_and_keep_their_kind(stream: bytes) -> None:
-    events, _ = fed(stream)
-    kinds: dict[int, type] = {}
-    for event in deltas(events):
-        assert isinstance(event, TextDelta | ReasoningDelta | SignatureDelta | ToolCallDelta)
-        # A signature is of the reasoning that it closes.
-        kind = ReasoningDelta if isinstance(event, SignatureDelta) else type(event)
-        assert event.part_index <= len(kinds)
-        new = event.part_index not in kinds
-        assert kinds.setdefault(event.part_index, kind) is kind
+    for event, new in numbered(fed(stream)[0]):
         if isinstance(event, ToolCallDelta):
             assert bool(event.name) is bool(event.tool_call_id) is new
         elif not isinstance(event, SignatureDelta):
@@ -148,7 +122,7 @@ def test_counts_always_fit_the_contract(stream: bytes) -> None:
             assert 0 <= event.reasoning_token_count <= event.output_token_count < 2**31
 
 
-@given(body=ANYTHING.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=40))
+@given(body=bodies(ANYTHING))
 def test_any_body_is_an_answer_or_a_failure(body: bytes) -> None:
     try:
         events = decode_body(body)

@@ -8,13 +8,13 @@ import pytest
 from llmgateway_server.domain.content import ReasoningPart
 from llmgateway_server.domain.events import ReasoningDelta, SignatureDelta, TextDelta
 from llmgateway_server.providers.openai_responses.reasoning import reasoning_item, signature_of
+from support.decoding import deltas
 from support.responses_stream import (
     COMPLETED,
     Json,
     added,
     answered,
     completed,
-    deltas,
     done,
     event,
     message,

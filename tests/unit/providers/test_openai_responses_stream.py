@@ -8,6 +8,7 @@ from llmgateway_server.domain.answer import Finish, FinishReason, Usage
 from llmgateway_server.domain.errors import Reason
 from llmgateway_server.domain.events import TextDelta, ToolCallDelta
 from llmgateway_server.providers.openai_responses.stream import ResponseStream
+from support.decoding import deltas
 from support.responses_stream import (
     COMPLETED,
     CREATED,
@@ -18,7 +19,6 @@ from support.responses_stream import (
     arguments,
     call,
     completed,
-    deltas,
     done,
     event,
     failed,

@@ -5,6 +5,7 @@ import pytest
 from llmgateway_server.domain.answer import Finish, FinishReason
 from llmgateway_server.domain.errors import Reason
 from llmgateway_server.domain.events import ProviderEvent, TextDelta, ToolCallDelta
+from support.decoding import deltas
 from support.responses_stream import (
     COMPLETED,
     Json,
@@ -13,7 +14,6 @@ from support.responses_stream import (
     arguments,
     call,
     completed,
-    deltas,
     done,
     event,
     failed,
