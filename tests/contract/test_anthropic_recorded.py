@@ -22,16 +22,15 @@ from llmgateway_server.domain.content import (
 from llmgateway_server.domain.errors import Reason
 from llmgateway_server.domain.request import GenerationRequest, Tool
 from llmgateway_server.providers.anthropic import DIALECT, Anthropic, AnthropicOptions
-from llmgateway_server.providers.anthropic.failure import failure_of_response
 from llmgateway_server.providers.anthropic.signature import thinking_block
-from llmgateway_server.providers.anthropic.stream import MessageStream, decode_body
-from llmgateway_server.providers.dialect import WireError
+from llmgateway_server.providers.anthropic.stream import MessageStream
 from support.recordings import (
     PROVIDER,
     Case,
     Outcome,
     decoded_by,
     names,
+    outcome_by,
     parts_of,
     recordings,
 )
@@ -52,6 +51,7 @@ FAILURES = {
 }
 
 
+SPOKEN = Anthropic(PROVIDER, "https://api.anthropic.com/v1", AnthropicOptions())
 CASES = recordings("anthropic")
 STREAMS = [case for case in CASES.values() if case.is_stream]
 ANSWERS = [case for case in CASES.values() if case.name not in FAILURES]
@@ -62,15 +62,7 @@ def decoded(pieces: Iterable[bytes]) -> Outcome:
 
 
 def outcome(case: Case) -> Outcome:
-    if case.is_stream:
-        return decoded([case.body])
-    if case.meta["status"] != 200:
-        return Outcome([], failure_of_response(case.meta["status"], case.body), None)
-    try:
-        events = decode_body(case.body)
-    except WireError as error:
-        return Outcome([], error.failure, None)
-    return Outcome(events, None, None)
+    return outcome_by(SPOKEN, case)
 
 
 def as_block(part: Part) -> dict[str, Any]:
@@ -116,8 +108,7 @@ def asked(text: str) -> Message:
 
 def sent(request: GenerationRequest) -> dict[str, Any]:
     """What a request is on the wire."""
-    dialect = Anthropic(PROVIDER, "https://api.anthropic.com/v1", AnthropicOptions())
-    call = dialect.build(request, "m", Capabilities(), stream=True)
+    call = SPOKEN.build(request, "m", Capabilities(), stream=True)
     written: dict[str, Any] = json.loads(call.body)
     return written
 
@@ -152,7 +143,7 @@ def test_usage_is_the_sdks_in_our_convention(name: str) -> None:
     usages = [event for event in events if isinstance(event, Usage)]
     assert usages == [expected_usage(case.sdk["usage"])]
     assert events[-2] is usages[0]
-    assert usage == (usages[0] if case.is_stream else None)
+    assert usage == usages[0]
 
 
 @pytest.mark.parametrize("name", FAILURES)

@@ -23,9 +23,17 @@ from llmgateway_server.domain.content import (
 from llmgateway_server.domain.errors import Reason
 from llmgateway_server.domain.request import GenerationRequest
 from llmgateway_server.providers.gemini import DIALECT, Gemini, GeminiOptions
-from llmgateway_server.providers.gemini.failure import failure_of_response
-from llmgateway_server.providers.gemini.stream import GeminiStream, decode_body
-from support.recordings import Case, Outcome, cuts_of, decoded_by, parts_of, recordings
+from llmgateway_server.providers.gemini.stream import GeminiStream
+from support.recordings import (
+    PROVIDER,
+    Case,
+    Outcome,
+    cuts_of,
+    decoded_by,
+    outcome_by,
+    parts_of,
+    recordings,
+)
 from support.replays import KEY, QUESTION, provider_over, received, survived
 from support.upstream import Conn
 
@@ -54,6 +62,7 @@ class Said(NamedTuple):
     signature_count: int
 
 
+SPOKEN = Gemini(PROVIDER, "https://g.example", GeminiOptions())
 CASES = recordings("gemini")
 STREAMS = [name for name, case in CASES.items() if case.is_stream]
 ANSWERS = [name for name in CASES if name not in FAILURES]
@@ -65,13 +74,7 @@ def decoded(pieces: Iterable[bytes]) -> Outcome:
 
 
 def outcome(case: Case) -> Outcome:
-    if case.is_stream:
-        return decoded([case.body])
-    if case.meta["status"] != 200:
-        return Outcome([], failure_of_response(case.meta["status"], case.body), None)
-    events = decode_body(case.body)
-    usage = next((event for event in events if isinstance(event, Usage)), None)
-    return Outcome(merge(events), None, usage)
+    return outcome_by(SPOKEN, case)
 
 
 def said(parts: Sequence[Part]) -> Said:
@@ -197,7 +200,7 @@ def parts_sent_back(name: str, style: ThinkingStyle) -> tuple[list[Any], list[An
     messages = [*QUESTION.messages, Message(Role.ASSISTANT, parts)]
     if results:
         messages.append(Message(Role.TOOL, results))
-    call = Gemini("recorded", "https://g.example", GeminiOptions()).build(
+    call = SPOKEN.build(
         GenerationRequest("", tuple(messages)), "m", Capabilities(thinking=style), stream=True
     )
     contents = json.loads(call.body)["contents"]

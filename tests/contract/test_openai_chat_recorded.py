@@ -15,11 +15,18 @@ from llmgateway_server.domain.content import (
     ToolCallPart,
 )
 from llmgateway_server.domain.errors import Reason
-from llmgateway_server.providers.dialect import WireError
-from llmgateway_server.providers.openai_chat import DIALECT
-from llmgateway_server.providers.openai_chat.stream import ChatStream, decode_body
-from llmgateway_server.providers.openai_errors import failure_of_response
-from support.recordings import Case, Outcome, decoded_by, names, parts_of, recordings
+from llmgateway_server.providers.openai_chat import DIALECT, OpenAIChat, OpenAIChatOptions
+from llmgateway_server.providers.openai_chat.stream import ChatStream
+from support.recordings import (
+    PROVIDER,
+    Case,
+    Outcome,
+    decoded_by,
+    names,
+    outcome_by,
+    parts_of,
+    recordings,
+)
 from support.replays import provider_over, received, respond, survived
 from support.upstream import Conn
 
@@ -87,6 +94,7 @@ FAILURES = {
 }
 
 
+SPOKEN = OpenAIChat(PROVIDER, "https://api.openai.com/v1", OpenAIChatOptions())
 CASES = recordings("compatible", "openai")
 STREAMS = [case for case in CASES.values() if case.is_stream]
 ANSWERS = [case for case in CASES.values() if case.name not in FAILURES]
@@ -97,15 +105,7 @@ def decoded(pieces: Iterable[bytes]) -> Outcome:
 
 
 def outcome(case: Case) -> Outcome:
-    if case.is_stream:
-        return decoded([case.body])
-    if case.meta["status"] != 200:
-        return Outcome([], failure_of_response(case.meta["status"], case.body), None)
-    try:
-        events = decode_body(case.body)
-    except WireError as error:
-        return Outcome([], error.failure, None)
-    return Outcome(events, None, None)
+    return outcome_by(SPOKEN, case)
 
 
 def text_of(parts: Sequence[Part], kind: type[TextPart | ReasoningPart] = TextPart) -> str:

@@ -22,7 +22,6 @@ from llmgateway_server.domain.events import ProviderEvent
 from llmgateway_server.domain.request import GenerationRequest
 from llmgateway_server.domain.timers import Timers
 from llmgateway_server.ports.provider import Provider
-from llmgateway_server.providers.openai_errors import failure_of_response
 from llmgateway_server.providers.openai_responses import (
     DIALECT,
     OpenAIResponses,
@@ -35,6 +34,7 @@ from support.recordings import (
     Outcome,
     decoded_by,
     names,
+    outcome_by,
     parts_of,
     recordings,
 )
@@ -55,6 +55,7 @@ FAILURES = {
 }
 
 
+SPOKEN = OpenAIResponses(PROVIDER, "https://api.openai.com/v1", OpenAIResponsesOptions())
 CASES = recordings("openai_responses")
 STREAMS = [case for case in CASES.values() if case.is_stream]
 ANSWERS = [case for case in CASES.values() if case.name not in FAILURES]
@@ -65,9 +66,7 @@ def decoded(pieces: Iterable[bytes]) -> Outcome:
 
 
 def outcome(case: Case) -> Outcome:
-    if case.is_stream:
-        return decoded([case.body])
-    return Outcome([], failure_of_response(case.meta["status"], case.body), None)
+    return outcome_by(SPOKEN, case)
 
 
 def expected_finish(sdk: dict[str, Any]) -> FinishReason:
@@ -148,8 +147,7 @@ def test_a_tool_conversation_goes_back_as_it_came() -> None:
             Message(Role.TOOL, (result,)),
         ),
     )
-    dialect = OpenAIResponses(PROVIDER, "https://api.openai.com/v1", OpenAIResponsesOptions())
-    written = json.loads(dialect.build(request, "m", Capabilities(), stream=True).body)
+    written = json.loads(SPOKEN.build(request, "m", Capabilities(), stream=True).body)
     _, sent_call, sent_result = written["input"]
     assert sent_call == {"type": "function_call", **call}
     assert sent_result == {

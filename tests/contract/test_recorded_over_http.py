@@ -17,8 +17,8 @@ from llmgateway_server.domain.answer import Finish, Usage
 from llmgateway_server.domain.coalesce import merge
 from llmgateway_server.ports.provider import Provider
 from llmgateway_server.providers import anthropic, gemini, openai_chat, openai_responses
-from llmgateway_server.providers.dialect import Dialect, DialectPlugin, WireError
-from support.recordings import Case, Outcome, cuts_of, decoded_by, names, recordings
+from llmgateway_server.providers.dialect import Dialect, DialectPlugin
+from support.recordings import Case, cuts_of, names, outcome_by, recordings
 from support.replays import headers_of, provider_over, received
 from support.upstream import Conn
 
@@ -79,19 +79,6 @@ def within_events(case: Case) -> list[bytes]:
     return cuts_of(case.body, sorted(near & set(range(1, len(case.body)))))
 
 
-def expected(dialect: Dialect, case: Case) -> Outcome:
-    if case.meta["status"] != 200:
-        return Outcome([], dialect.failure(case.meta["status"], case.body), None)
-    if case.is_stream:
-        return decoded_by(dialect.decoder(), [case.body])
-    try:
-        events = dialect.decode_body(case.body)
-    except WireError as error:
-        return Outcome([], error.failure, None)
-    usage = next((event for event in events if isinstance(event, Usage)), None)
-    return Outcome(merge(events), None, usage)
-
-
 @asynccontextmanager
 async def provider_behind(
     spoken: Spoken, case: Case, cut: Cutter, pause: float, *, chunked: bool
@@ -121,7 +108,7 @@ async def provider_behind(
 async def test_a_recording_is_the_same_however_it_arrives(
     spoken: Spoken, case: Case, cut: Cutter, pause: float, *, chunked: bool
 ) -> None:
-    wanted = expected(spoken.dialect, case)
+    wanted = outcome_by(spoken.dialect, case)
     async with provider_behind(spoken, case, cut, pause, chunked=chunked) as provider:
         events, error, usage = await received(provider)
     assert merge(events) == wanted.events
@@ -143,11 +130,11 @@ async def test_a_recording_is_the_same_however_it_arrives(
 async def test_a_recording_that_breaks_off_is_never_a_short_success(
     spoken: Spoken, case: Case
 ) -> None:
-    whole = expected(spoken.dialect, case)
+    whole = outcome_by(spoken.dialect, case)
     sample = random.Random(case.name)
     for end in sorted(sample.sample(range(len(case.body)), 4)):
         shorter = case._replace(body=case.body[:end])
-        wanted = expected(spoken.dialect, shorter)
+        wanted = outcome_by(spoken.dialect, shorter)
         async with provider_behind(spoken, shorter, in_even_pieces, 0.0, chunked=True) as provider:
             events, error, _ = await received(provider)
         assert merge(events) == wanted.events

@@ -13,7 +13,7 @@ from llmgateway_server.domain.coalesce import merge
 from llmgateway_server.domain.content import Part
 from llmgateway_server.domain.events import ProviderEvent, StreamEvent, StreamStart
 from llmgateway_server.domain.fold import Fold
-from llmgateway_server.providers.dialect import Decoder, Failure
+from llmgateway_server.providers.dialect import Decoder, Dialect, Failure, WireError
 
 RECORDED = Path(__file__).parents[1] / "contract" / "recorded"
 # The provider whose signatures a folded answer holds.
@@ -60,6 +60,20 @@ def decoded_by(decoder: Decoder, pieces: Iterable[bytes]) -> Outcome:
         events += decoder.feed(piece)
     events += decoder.end()
     return Outcome(merge(events), decoder.failure, decoder.usage)
+
+
+def outcome_by(dialect: Dialect, case: Case) -> Outcome:
+    """What a dialect makes of a recording read at once."""
+    if case.meta["status"] != 200:
+        return Outcome([], dialect.failure(case.meta["status"], case.body), None)
+    if case.is_stream:
+        return decoded_by(dialect.decoder(), [case.body])
+    try:
+        events = dialect.decode_body(case.body)
+    except WireError as error:
+        return Outcome([], error.failure, None)
+    usage = next((event for event in events if isinstance(event, Usage)), None)
+    return Outcome(merge(events), None, usage)
 
 
 def parts_of(events: Sequence[StreamEvent]) -> tuple[Part, ...]:
