@@ -26,6 +26,7 @@ from llmgateway_server.routing.routes import RouteTable
 from llmgateway_server.routing.strategies import installed_strategies
 from llmgateway_server.stores.memory import MemoryStore
 from support.money import FixedPrices, FourBytesAToken
+from support.steps import next_batch
 
 Batch = Sequence[ProviderEvent]
 # A pause in seconds, a batch that a read returns, or an error that it raises.
@@ -47,13 +48,7 @@ class ScriptedStream:
         return not self._steps
 
     async def read(self) -> Batch:
-        while True:
-            step = self._steps.pop(0)
-            if isinstance(step, GatewayError):
-                raise step
-            if not isinstance(step, float):
-                return step
-            await asyncio.sleep(step)
+        return await next_batch(self._steps)
 
     def close(self) -> None:
         self.closed += 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import cast
 
@@ -22,6 +21,7 @@ from llmgateway_server.domain.request import CallOptions, GenerationRequest
 from llmgateway_server.domain.timers import Timers
 from llmgateway_server.gateway.gateway import Gateway
 from llmgateway_server.routing.routes import RouteTable
+from support.steps import next_batch
 
 ROUTE = Route("up", "tiny")
 START = StreamStart("01JAAAAAAAAAAAAAAAAAAAAAAA", "up/tiny", ROUTE)
@@ -45,13 +45,7 @@ class ScriptedGeneration:
 
     async def read(self) -> Batch:
         self.failures = self._failures
-        while True:
-            step = self._steps.pop(0)
-            if isinstance(step, GatewayError):
-                raise step
-            if not isinstance(step, float):
-                return step
-            await asyncio.sleep(step)
+        return await next_batch(self._steps)
 
     def close(self) -> None:
         self.closed += 1
