@@ -82,7 +82,10 @@ def split(events: Sequence[StreamEvent], limit: int) -> Iterator[list[StreamEven
 
 def content_size(event: StreamEvent) -> int:
     """The characters of content in an event."""
-    if isinstance(event, TextDelta | ReasoningDelta):
+    # For every event of every stream: a union would be made anew each time.
+    if isinstance(event, TextDelta):
+        return len(event.text)
+    if isinstance(event, ReasoningDelta):
         return len(event.text)
     if isinstance(event, ToolCallDelta):
         return len(event.arguments_json)

@@ -49,6 +49,7 @@ class Alarm:
         self._loop = asyncio.get_running_loop()
         self._handle: asyncio.TimerHandle | None = None
         self._deadline = deadline or _NEVER
+        self._due = math.inf
         self._when = math.inf
         self._cancelling = 0
         self._rang = False
@@ -60,15 +61,15 @@ class Alarm:
         cancelled.
         """
         self._when = when
-        when = min(when, self._deadline.when)
         if self._handle is None:
             # Not later than a stretch after this one is likely to ask for: an early timer costs
-            # one look, one that has to be moved forward costs another timer.
+            # one look, one that has to be moved forward costs another timer. And never later than
+            # the deadline, so that only the timer has to look at that.
             soon = self._loop.time() + _SOON
-            self._handle = self._loop.call_at(min(when, soon), self._ring)
-        elif self._handle.when() > when:
+            self._arm(min(when, soon, self._deadline.when))
+        elif self._due > when:
             self._handle.cancel()
-            self._handle = self._loop.call_at(when, self._ring)
+            self._arm(when)
         return self
 
     def __enter__(self) -> None:
@@ -95,6 +96,10 @@ class Alarm:
             self._handle.cancel()
             self._handle = None
 
+    def _arm(self, due: float) -> None:
+        self._due = due
+        self._handle = self._loop.call_at(due, self._ring)
+
     def _ring(self) -> None:
         self._handle = None
         if self._when == math.inf:
@@ -104,4 +109,4 @@ class Alarm:
             self._rang = True
             self._task.cancel()
         else:
-            self._handle = self._loop.call_at(due, self._ring)
+            self._arm(due)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from llmgateway_server.domain.answer import Usage
 from llmgateway_server.domain.coalesce import content_size
 from llmgateway_server.domain.errors import AttemptFailure, GatewayError, Reason
-from llmgateway_server.domain.events import ProviderEvent
+from llmgateway_server.domain.events import ProviderEvent, TextDelta
 from llmgateway_server.domain.request import GenerationRequest
 from llmgateway_server.domain.size import input_bytes
 from llmgateway_server.gateway.accounts import Accounts
@@ -39,7 +39,8 @@ class Attempt:
     ) -> None:
         self.prospect = turn.prospect
         self.lease = lease
-        self.timers = turn.prospect.place.timers
+        self.timers = timers = turn.prospect.place.timers
+        self.idle = min(timers.idle_bytes, timers.idle_content)
         self.stream: ProviderStream | None = None
         self.time_to_first_token = 0.0
         self._fresh = turn.fresh
@@ -102,10 +103,19 @@ class Attempt:
 
     def seen(self, batch: Sequence[ProviderEvent]) -> Sequence[ProviderEvent]:
         """What the caller may see of a batch, Usage and Finish included."""
+        first = batch[0]
+        if type(first) is TextDelta and len(batch) == 1 and self._passes_text():
+            # What nearly every read of a stream brings.
+            self._output_bytes += len(first.text)
+            return batch
         for event in batch:
             self._output_bytes += content_size(event)
         shown = batch if self._visible is None else self._visible.filter(batch)
         return shown if self._seam is None else self._seam.filter(shown)
+
+    def _passes_text(self) -> bool:
+        """Whether text goes through as it is: nothing before it was hidden, nothing is joined."""
+        return self._seam is None and (self._visible is None or not self._visible.has_hidden)
 
     def answered(self, reported: Usage | None) -> Usage:
         """The whole answer came; returns what this attempt used."""

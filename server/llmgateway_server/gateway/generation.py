@@ -76,7 +76,6 @@ class Generation:
         self._alarm = asking.alarm
         self._attempt: Attempt | None = None
         self._delivered = Delivered()
-        self._content_due = 0.0
 
     @property
     def failures(self) -> tuple[GatewayError, ...]:
@@ -95,29 +94,28 @@ class Generation:
         attempt = self._attempt
         if attempt is None or attempt.stream is None:
             return await self._begin()
-        stream, clock, timers = attempt.stream, self._clock, attempt.timers
-        now = clock.time()
+        stream, clock = attempt.stream, self._clock
         # Both idle timers start anew with each call: time in which the reader kept us waiting
         # is not the provider's.
-        self._content_due = now + timers.idle_content
+        now = clock.time()
+        due, content_due = now + attempt.idle, now + attempt.timers.idle_content
         try:
             while True:
-                with self._alarm.at(min(now + timers.idle_bytes, self._content_due)):
+                with self._alarm.at(due):
                     batch = await stream.read()
                 if batch:
                     events = attempt.seen(batch)
-                    if isinstance(batch[-1], Finish):
+                    if type(batch[-1]) is Finish:
                         return self._finished(attempt, events)
                     if events:
                         self._delivered.add(events)
                         return events
-                    self._content_due = clock.time() + timers.idle_content
-                now = clock.time()
+                    content_due = clock.time() + attempt.timers.idle_content
+                due = min(clock.time() + attempt.timers.idle_bytes, content_due)
         except GatewayError as error:
             failure = error
         except TimeoutError:
-            what = "content" if clock.time() >= self._content_due else "bytes"
-            failure = attempt.late(what)
+            failure = attempt.late("content" if clock.time() >= content_due else "bytes")
         return await self._recovered(attempt, failure)
 
     def extend(self, deadline: float) -> None:

@@ -211,7 +211,7 @@ class Turns:
 
     def other(self, than: Prospect, eligible: Eligible) -> Prospect | None:
         """The next candidate that was not asked yet and can be asked at once."""
-        if self.taken >= self.most:
+        if self.taken >= self.most or (len(self._prospects) == 1 and self._prospects[0] is than):
             return None
         now = self._clock.time()
         left = self._left(now)

@@ -19,6 +19,11 @@ class VisibleEvents:
     def __init__(self) -> None:
         self._hidden: set[int] = set()
 
+    @property
+    def has_hidden(self) -> bool:
+        """Whether anything was taken out so far."""
+        return bool(self._hidden)
+
     def filter(self, events: Sequence[ProviderEvent]) -> Sequence[ProviderEvent]:
         """What the caller shall see of a batch."""
         if not self._hidden:
