@@ -85,8 +85,17 @@ class Gate:
         """Calls that wait to be let in."""
         return len(self._interactive) + len(self._batch)
 
+    def enter_now(self, priority: Priority) -> Slot | None:
+        """A slot where there is room; None where the call has to wait for it."""
+        is_batch = priority is Priority.BATCH
+        # Whoever could go in has been let in by now, so room means that nobody waits for it.
+        if not self._has_room(is_batch=is_batch):
+            return None
+        self._let_in(is_batch=is_batch)
+        return Slot(self, is_batch=is_batch, queued=0.0)
+
     async def enter(self, priority: Priority, deadline: float) -> Slot:
-        """A slot, without a task switch where there is room.
+        """A slot, at once where there is room.
 
         Args:
             priority: Batch calls wait behind the others and are shed first.
@@ -95,11 +104,10 @@ class Gate:
         Raises:
             GatewayError: GATEWAY_OVERLOADED; it says when to come again.
         """
+        slot = self.enter_now(priority)
+        if slot is not None:
+            return slot
         is_batch = priority is Priority.BATCH
-        # Whoever could go in has been let in by now, so room means that nobody waits for it.
-        if self._has_room(is_batch=is_batch):
-            self._let_in(is_batch=is_batch)
-            return Slot(self, is_batch=is_batch, queued=0.0)
         came = self._clock.time()
         until = min(came + self._longest_wait, deadline)
         if until <= came or not self._may_wait(is_batch=is_batch):

@@ -94,9 +94,20 @@ class Gateway:
     async def generate(self, request: GenerationRequest, options: CallOptions) -> Answering:
         """An answer to be read, and closed in a `finally`."""
         resolution = self.table.resolve(request)
-        slot = await self.gate.enter(request.routing.priority, options.deadline)
+        priority = request.routing.priority
+        slot = self.gate.enter_now(priority) or await self.gate.enter(priority, options.deadline)
         try:
-            source = await self._source(request, resolution, options, slot.queued)
+            source: Source
+            if self._is_kept(request, resolution):
+                source = await self._kept(request, resolution, options, slot.queued)
+            else:
+                source = self._calls.generation(
+                    request,
+                    resolution,
+                    options,
+                    cache_status=CacheStatus.BYPASS,
+                    queued=slot.queued,
+                )
         except BaseException:
             slot.leave()
             raise
@@ -135,21 +146,28 @@ class Gateway:
         for provider in self._providers.values():
             await provider.shutdown()
 
-    async def _source(
+    def _is_kept(self, request: GenerationRequest, resolution: Resolution) -> bool:
+        """Whether the answer may come from the cache, and go into it.
+
+        Raises:
+            GatewayError: CAPABILITY_UNSUPPORTED, the caller wants a cached answer or none.
+        """
+        mode, policy = request.routing.cache_mode, resolution.entry.cache
+        if policy is not None and mode is not CacheMode.BYPASS and is_cacheable(request, policy):
+            return True
+        if mode is CacheMode.ONLY:
+            raise _not_cached()
+        return False
+
+    async def _kept(
         self,
         request: GenerationRequest,
         resolution: Resolution,
         options: CallOptions,
         queued: float,
     ) -> Source:
-        """Who answers: the cache, a call that an identical request began, or a call of its own."""
-        mode, policy = request.routing.cache_mode, resolution.entry.cache
-        if policy is None or mode is CacheMode.BYPASS or not is_cacheable(request, policy):
-            if mode is CacheMode.ONLY:
-                raise _not_cached()
-            return self._calls.generation(
-                request, resolution, options, cache_status=CacheStatus.BYPASS, queued=queued
-            )
+        """Who answers: the cache, or a call that this or an identical request began."""
+        ttl = resolution.entry.cache.ttl if resolution.entry.cache is not None else 0.0
         came = self._clock.time()
         key = cache_key(request, route=resolution.entry.name, tenant=options.tenant)
         data = await self._store.get(key)
@@ -158,7 +176,7 @@ class Gateway:
             target = Target(answer.route.provider, answer.route.provider_model)
             dropped = self._calls.dropped(request, resolution, target)
             return Replay(answer, self._clock, came, queued=queued, dropped=dropped)
-        if mode is CacheMode.ONLY:
+        if request.routing.cache_mode is CacheMode.ONLY:
             raise _not_cached()
 
         def start(deadline: float) -> Generation:
@@ -171,7 +189,7 @@ class Gateway:
             )
 
         def finished(whole: Answer) -> None:
-            self._keep(key, whole, policy.ttl)
+            self._keep(key, whole, ttl)
 
         return self._flights.join(
             _flight_key(key, request, resolution, options), options.deadline, start, finished
