@@ -54,12 +54,11 @@ class Asking:
         self.burnt: Usage | None = None
         """What came to nothing so far."""
 
-    async def ask(self, turn: Turn, lease: Lease) -> Begun:
+    def ask(self, turn: Turn, lease: Lease) -> Awaitable[Begun]:
         """Makes one attempt, and a second beside it where the route hedges."""
         if self._hedges is not None and self.attempts.count == 1:
-            return await self._hedged(turn, lease, self._hedges)
-        attempt = self.attempt(turn, lease, turn.prospect.fitted.request)
-        return attempt, await self.started(attempt)
+            return self._hedged(turn, lease, self._hedges)
+        return self.started(self.attempt(turn, lease, turn.prospect.fitted.request))
 
     def attempt(self, turn: Turn, lease: Lease, request: GenerationRequest) -> Attempt:
         """An attempt that has not begun."""
@@ -72,10 +71,8 @@ class Asking:
             deadline=self.attempts.deadline,
         )
 
-    async def started(
-        self, attempt: Attempt, alarm: Alarm | None = None
-    ) -> Sequence[ProviderEvent]:
-        """The first content of an attempt; one that fails is cut off and paid for.
+    async def started(self, attempt: Attempt, alarm: Alarm | None = None) -> Begun:
+        """An attempt with its first content; one that fails is cut off and paid for.
 
         Args:
             attempt: One that has not begun.
@@ -100,7 +97,7 @@ class Asking:
                 attempt.close()
             raise
         self._gate.first_token(attempt.time_to_first_token, prospect.state.p50)
-        return events
+        return attempt, events
 
     def burn(self, attempt: Attempt) -> None:
         """Adds what an attempt used that came to nothing."""
@@ -159,7 +156,7 @@ class Asking:
         attempt = self.attempt(turn, lease, turn.prospect.fitted.request)
         racing.append(attempt)
         try:
-            return attempt, await self.started(attempt, alarm)
+            return await self.started(attempt, alarm)
         except GatewayError as error:
             # The other one may win, and then nobody else would note it.
             self.attempts.failed(turn.prospect, lease, error)

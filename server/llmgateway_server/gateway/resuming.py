@@ -65,7 +65,7 @@ class Resuming:
                 return await self._splice(turn, lease)
             case Way.RESTART:
                 attempt = self._asking.attempt(turn, lease, turn.prospect.fitted.request)
-                events = await self._asking.started(attempt)
+                _, events = await self._asking.started(attempt)
                 return attempt, RecoveryKind.RESTARTED, events
         return attempt, RecoveryKind.CONTINUED, events
 
@@ -92,7 +92,7 @@ class Resuming:
         attempt = self._asking.attempt(turn, lease, rest.request)
         attempt.join(rest.seam)
         try:
-            return attempt, await self._asking.started(attempt)
+            return await self._asking.started(attempt)
         except GatewayError as error:
             if class_of(error) in _REFUSED:
                 raise WayClosedError(error.reason, error.message) from None
@@ -103,7 +103,7 @@ class Resuming:
         attempt = self._asking.attempt(turn, lease, turn.prospect.fitted.request)
         splice = Splice(self._delivered.text)
         made: list[ProviderEvent] = []
-        events = await self._asking.started(attempt)
+        _, events = await self._asking.started(attempt)
         try:
             while True:
                 made += events
