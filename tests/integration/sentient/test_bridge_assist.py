@@ -86,8 +86,8 @@ async def test_the_gateway_gets_history_labels_and_what_the_events_can_show(
     assert not given.output.include_reasoning
     assert request.stream_options.recovery == pb.RECOVERY_MODE_RESTART
     assert request.stream_options.heartbeat_interval.ToSeconds() == 15
-    # 28 pieces a second are a flow for the eye.
-    assert request.stream_options.max_coalesce_delay.ToMilliseconds() == 35
+    # 26 pieces a second are a flow for the eye.
+    assert request.stream_options.max_coalesce_delay.ToMilliseconds() == 38
 
 
 async def test_a_restart_makes_void_what_came(gateway: ScriptedGateway, bridge: Bridge) -> None:

@@ -68,7 +68,7 @@ def bridge(
     model: Model = "",
     cors: Cors = None,
     max_body: MaxBody = "1MiB",
-    coalesce: Coalesce = 0.035,
+    coalesce: Coalesce = 0.038,
     heartbeat: Heartbeat = 15.0,
     reasoning: Reasoning = False,
     event_name: EventName = "FINAL_RESPONSE",

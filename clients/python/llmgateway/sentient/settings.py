@@ -28,7 +28,7 @@ class BridgeOptions:
         cors_origins: Other sites whose pages may ask, such as `https://app.example.org`; `*`: all.
         max_body: The largest body of a request, in bytes.
         coalesce: Seconds for which the gateway may collect text before it sends the next piece, at
-            most 0.1; the first piece never waits. A person sees 28 pictures a second as flowing,
+            most 0.1; the first piece never waits. A person sees 26 pictures a second as flowing,
             and each message that is not sent saves the work of all who pass it on.
         heartbeat: Seconds of silence after which a comment tells that the stream still lives; the
             gateway takes 0.1 to 3600.
@@ -43,7 +43,7 @@ class BridgeOptions:
     events: EventOptions = field(default_factory=EventOptions)
     cors_origins: tuple[str, ...] = ()
     max_body: int = MIB
-    coalesce: float = 0.035
+    coalesce: float = 0.038
     heartbeat: float = 15.0
 
     def __post_init__(self) -> None:
