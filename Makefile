@@ -2,7 +2,7 @@
 # Python 3.11 to 3.14, and nothing is written outside this folder but pip's own cache.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-codegen demo run test test-all test-long faults bench bench-peers check lint e2e generate lock clean
+.PHONY: help setup setup-codegen demo run test test-all test-long faults bench bench-peers bench-cost check lint e2e generate lock clean
 
 PYTHON ?= python3
 export PYTHON
@@ -61,6 +61,9 @@ bench: setup ## CPU a chunk and a request, beside the floors (needs cc; a quiet 
 
 bench-peers: setup ## The same beside LiteLLM, TensorZero, Envoy and Sentient's own server (installs them)
 	$(BIN)/python benchmarks/run.py --peers
+
+bench-cost: setup ## What the strategy `cost` saves on a stated mix of requests (seconds)
+	$(BIN)/python benchmarks/cost_strategy.py
 
 lint: setup
 	$(BIN)/ruff format --check
