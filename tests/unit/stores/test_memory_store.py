@@ -25,7 +25,7 @@ class FakeClock:
         return self.now
 
     def call_at(self, when: float, callback: Callable[[], None], /) -> asyncio.TimerHandle:
-        raise NotImplementedError
+        raise AssertionError("the store sets no timers")
 
 
 def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
